@@ -1,0 +1,156 @@
+"""From a preset or a YAML file and `section.key=value` words to a checked `RunConfig`."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from mtl.config.schema import RunConfig
+from mtl.errors import ConfigError
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 with three mends: 1e-4 is a number, dates are text, a key may stand once only."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key '{key.value}' stands twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in rules if not tag.endswith(("timestamp", "float"))]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.\d*|\.\d+|\d+)([eE][-+]?\d+)?$|^[-+]?\.(inf|Inf)$|^\.(nan|NaN)$"),
+    list("-+0123456789."),
+)
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that ship with the project, sorted."""
+    folder = resources.files("mtl.config") / "presets"
+    return sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".yaml"))
+
+
+def load(source: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """Resolve a preset name or a YAML file plus overrides.
+
+    Args:
+        source: a name of `preset_names()` or the path of a YAML file.
+        overrides: words of the form `section.key=value`; the value is read as YAML.
+
+    Raises:
+        ConfigError: one sentence that names the key, the file and what to write instead.
+    """
+    values, origin = _read(source)
+    for word in overrides:
+        _apply(values, word)
+    return validate(values, origin, tuple(word.split("=", 1)[0] for word in overrides))
+
+
+def validate(
+    values: Mapping[str, Any], origin: str, from_command_line: Sequence[str] = ()
+) -> RunConfig:
+    """Check plain values against the schema; `origin` names their file in messages."""
+    try:
+        return RunConfig.model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        first = _most_telling(error)
+        path = ".".join(str(part) for part in first["loc"] if part not in ("cosine", "step"))
+        where = "the command line" if path in from_command_line else origin
+        raise ConfigError(_sentence(first, path, where)) from None
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{origin} holds a value that is no plain number, text, list or map: {error}") from None
+
+
+def to_yaml(config: RunConfig) -> str:
+    """The resolved config, every key written out; `load` of this text gives an equal config."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, width=100)
+
+
+def _read(source: str) -> tuple[dict[str, Any], str]:
+    if source in preset_names():
+        file = resources.files("mtl.config") / "presets" / f"{source}.yaml"
+        text, origin = file.read_text(encoding="utf-8"), f"preset '{source}'"
+    else:
+        path = Path(source)
+        if not path.is_file():
+            near = difflib.get_close_matches(source, preset_names(), n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"presets are {', '.join(preset_names())}."
+            raise ConfigError(f"'{source}' is neither a preset nor a YAML file; {hint}")
+        try:
+            text, origin = path.read_text(encoding="utf-8"), source
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{source} cannot be read as text: {error}; give a YAML file.") from None
+    try:
+        values = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{origin} is not valid YAML: {' '.join(str(error).split())}") from None
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{origin} must be a map of keys, got {type(values).__name__}.")
+    return values, origin
+
+
+def _apply(values: dict[str, Any], word: str) -> None:
+    path, sign, text = word.partition("=")
+    if not sign or not path:
+        raise ConfigError(f"'{word}' is not an override; write section.key=value.")
+    try:
+        value = yaml.load(text, Loader=_Loader) if text else None  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError:
+        raise ConfigError(f"the value in '{word}' is not valid YAML; quote it.") from None
+    *parents, last = path.split(".")
+    place = values
+    for depth, parent in enumerate(parents):
+        if place.get(parent) is None:
+            place[parent] = {}
+        place = place[parent]
+        if not isinstance(place, dict):
+            raise ConfigError(
+                f"'{'.'.join(parents[: depth + 1])}' has no keys below it, so '{word}' sets nothing."
+            )
+    place[last] = value
+
+
+def _most_telling(error: ValidationError) -> Any:
+    """An unknown key explains the missing one it was meant to be, so it goes first."""
+    details = error.errors()
+    return next((d for d in details if d["type"] == "extra_forbidden"), details[0])
+
+
+def _sentence(detail: Any, path: str, where: str) -> str:
+    if detail["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(path, list(_key_paths(RunConfig)), n=1, cutoff=0.5)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        return f"unknown key '{path}' in {where}{hint}"
+    reason = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "value_error":
+        return f"{path + ': ' if path else ''}{reason} (in {where})"
+    if detail["type"] == "missing":
+        return f"key '{path}' is missing in {where}; add it."
+    return f"'{path}' in {where}: {reason[0].lower() + reason[1:]}, got {detail['input']!r}"
+
+
+def _key_paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _key_paths(field.annotation, f"{prefix}{name}.")

@@ -1,0 +1,402 @@
+"""Every key a run knows, with its default, its range and one sentence of documentation.
+
+Defaults live here only: a preset lists what differs from them. They are the published HIPTrack
+recipe (reference specification, sections 1 and 9 to 11) unless a sentence says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
+from pydantic import PositiveFloat, PositiveInt, model_validator
+
+Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Config(BaseModel):
+    """Base: frozen, strict types, no unknown keys, docstrings are the field descriptions."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),
+    )
+
+
+class DataConfig(Config):
+    """Where the frames and labels are and how they are read."""
+
+    root: str | None = None
+    """Folder or URI with train/, val/ and test/ in GOT-10k or MVTD layout; none: the embedded sequences."""
+    labels: str | None = None
+    """Folder or URI with condition JSONL files (<split>_*/<sequence>/*.jsonl or <sequence>/*.jsonl); none: beside root, if any."""
+    label_rule: Literal["hiptrack", "simtrack"] = "hiptrack"
+    """Which flag wins when a frame has several: a fixed order (hiptrack) or the record's own order (simtrack)."""
+    min_confidence: Ratio = 0.0
+    """VLM flags below this confidence are read as not set."""
+    box_format: Literal["xywh", "xyxy"] = "xywh"
+    """Format of the boxes in condition JSONL files; published files hold x, y, width, height whatever their comments say."""
+    on_error: Literal["stop", "skip"] = "stop"
+    """What a bad item does: stop the run with one sentence, or be left out and counted in the metrics."""
+    val_ratio: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
+    """Share of training sequences (never frames) held out when the root has no val split."""
+    max_pixels: PositiveInt = 64_000_000
+    """A picture with more pixels than this is refused before it is decoded."""
+    max_gap: PositiveInt = 70
+    """Largest number of frames between neighbours of a clip; shortened where a sequence is too short."""
+    min_frames: PositiveInt = 20
+    """Shorter sequences give no training clips (HIPTrack specification 10.1)."""
+    synthetic: SyntheticConfig = Field(default_factory=lambda: SyntheticConfig())
+    """Size of the embedded data set, used when root is not given."""
+
+
+class SyntheticConfig(Config):
+    """The rendered maritime sequences a run uses when it has no data of its own."""
+
+    train_sequences: PositiveInt = 60
+    """Sequences in the training split; conditions take turns."""
+    val_sequences: PositiveInt = 20
+    """Sequences in the validation split, rendered from other seeds than the training ones."""
+    frames: PositiveInt = 24
+    """Frames in each sequence."""
+    width: PositiveInt = 256
+    """Width of a frame in pixels."""
+    height: PositiveInt = 192
+    """Height of a frame in pixels."""
+    seed: NonNegativeInt = 7
+    """Seed of the renderer; the same seed gives the same bytes."""
+
+
+class CropConfig(Config):
+    """Size of a crop and how much of the picture it shows."""
+
+    size: PositiveInt
+    """Side of the square crop in pixels after resizing."""
+    factor: PositiveFloat
+    """Side of the crop before resizing over the square root of the box area."""
+
+
+class AugmentationConfig(Config):
+    """Random changes of a training clip; validation keeps the jitter and the clip-wide ones only."""
+
+    gray_probability: Ratio = 0.05
+    """Probability that a whole clip becomes grey."""
+    flip_probability: Ratio = 0.5
+    """Probability that a whole clip is mirrored left to right."""
+    frame_flip_probability: Ratio = 0.5
+    """Probability that a single crop is mirrored, drawn anew for every frame."""
+    brightness: Ratio = 0.2
+    """Brightness factor of a crop is uniform in [1 - brightness, 1 + brightness]."""
+    scale_jitter: NonNegativeFloat = 0.5
+    """Search boxes grow by exp(scale_jitter * normal) before cropping."""
+    center_jitter: NonNegativeFloat = 4.5
+    """Search boxes move by up to half this many box sides before cropping."""
+    reverse_probability: Ratio = 0.5
+    """Probability that a clip is played backwards."""
+
+
+class BackboneConfig(Config):
+    """One-stream vision transformer."""
+
+    width: PositiveInt = 768
+    """Channels of a token."""
+    depth: PositiveInt = 12
+    """Number of blocks."""
+    num_heads: PositiveInt = 12
+    """Attention heads; must divide width."""
+    mlp_ratio: PositiveFloat = 4.0
+    """Hidden width of a block's perceptron over width."""
+    patch_size: PositiveInt = 16
+    """Side of a patch in pixels, also its stride; must divide both crop sizes."""
+    drop_path: Ratio = 0.1
+    """Stochastic depth rate of the last block; block 0 has none, the rate grows linearly."""
+    elimination_blocks: tuple[NonNegativeInt, ...] = (3, 6, 9)
+    """Blocks (from 0) after whose attention search tokens are eliminated."""
+    keep_ratio: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
+    """Share of search tokens each elimination keeps; 1 switches elimination off."""
+    elimination_start_epoch: NonNegativeInt = 20
+    """Until this epoch (counted from 1) training keeps every token."""
+    elimination_full_epoch: PositiveInt = 100
+    """From this epoch on training eliminates as much as tracking does; in between along a cosine."""
+
+    @model_validator(mode="after")
+    def _check(self) -> BackboneConfig:
+        if self.width % self.num_heads:
+            raise ValueError(
+                f"width must be a multiple of num_heads, got {self.width} and {self.num_heads}"
+            )
+        if self.elimination_full_epoch <= self.elimination_start_epoch:
+            raise ValueError("elimination_full_epoch must be later than elimination_start_epoch")
+        if any(block >= self.depth for block in self.elimination_blocks):
+            raise ValueError(
+                f"elimination_blocks must be below depth {self.depth}, "
+                f"got {list(self.elimination_blocks)}"
+            )
+        return self
+
+
+class BoxHeadConfig(Config):
+    """Head that turns the fused search map into a box."""
+
+    kind: Literal["center", "corner"] = "center"
+    """Score, size and offset maps (center), or two corner heat maps (corner)."""
+    channels: Annotated[int, Field(ge=8, multiple_of=8)] = 256
+    """Channels of the first convolution; each of the next three halves them."""
+
+
+class PromptConfig(Config):
+    """Historical prompt network: encoder, memory and decoder of HIPTrack."""
+
+    key_width: PositiveInt = 64
+    """Channels of a memory key."""
+    encoder_width: PositiveInt = 64
+    """Channels of the encoder's stem; its stages have 1, 2 and 4 times as many."""
+    gate_reduction: PositiveInt = 16
+    """Reduction of the channel attention's bottleneck."""
+
+
+class MemoryConfig(Config):
+    """Historical prompt memory while tracking."""
+
+    capacity: PositiveInt = 150
+    """Entries kept; the oldest leaves first."""
+    update_interval: PositiveInt = 20
+    """Frames between two writes."""
+
+
+class ModelConfig(Config):
+    """HIPTrack: the sizes of the network and of its crops."""
+
+    family: Literal["hiptrack"] = "hiptrack"
+    """Which of the model families this is."""
+    template: CropConfig = CropConfig(size=192, factor=2.0)
+    """Crop of the first frame."""
+    search: CropConfig = CropConfig(size=384, factor=5.0)
+    """Crop in which the target is looked for."""
+    search_frames: PositiveInt = 5
+    """Search frames in a training clip."""
+    backbone: BackboneConfig = BackboneConfig()
+    """The transformer both tasks share."""
+    box_head: BoxHeadConfig = BoxHeadConfig()
+    """The tracker's head."""
+    prompt: PromptConfig = PromptConfig()
+    """The historical prompt network."""
+    memory: MemoryConfig = MemoryConfig()
+    """What the tracker remembers."""
+    frames_per_pass: PositiveInt | None = None
+    """Search frames of a clip in one backbone pass; none: all of them on a GPU, one on a CPU (equal results)."""
+
+    @model_validator(mode="after")
+    def _check(self) -> ModelConfig:
+        for name, crop in (("template", self.template), ("search", self.search)):
+            if crop.size % self.backbone.patch_size:
+                raise ValueError(
+                    f"{name}.size must be a multiple of backbone.patch_size, "
+                    f"got {crop.size} and {self.backbone.patch_size}"
+                )
+        if self.backbone.width % 2:
+            raise ValueError(f"backbone.width must be even, got {self.backbone.width}")
+        return self
+
+
+class ConditionHeadConfig(Config):
+    """Auxiliary head that names the maritime condition of a frame; training and validation only."""
+
+    enabled: bool = True
+    """Whether the model has the head at all."""
+    hidden_width: PositiveInt = 512
+    """Width of the hidden layer."""
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    """Dropout between the two layers."""
+    size_features: bool = False
+    """Also show the head the log size ratio to the template and the log size in pixels, which a crop hides."""
+
+
+class LossConfig(Config):
+    """Weights of the losses in the total."""
+
+    giou: NonNegativeFloat = 2.0
+    """Weight of the generalized IoU loss."""
+    l1: NonNegativeFloat = 5.0
+    """Weight of the L1 distance of box corners."""
+    location: NonNegativeFloat = 1.0
+    """Weight of the focal loss on the score map."""
+    cls_weight: NonNegativeFloat = 0.1
+    """Weight of the condition loss."""
+
+
+class FrozenPart(Config):
+    """How a part that does not learn behaves while the others do."""
+
+    eval_mode: bool = True
+    """Normalisation uses its stored statistics and dropout is off."""
+    stochastic_depth: bool = False
+    """Whether blocks are still dropped at random (the published recipe does so in its frozen backbone)."""
+
+
+class CosineSchedule(Config):
+    """Learning rate falls along a half cosine over the stage."""
+
+    kind: Literal["cosine"] = "cosine"
+    """Names this schedule."""
+    warmup_ratio: Ratio = 0.0
+    """Share of the stage's steps over which the rate first rises linearly from zero."""
+    final_ratio: Ratio = 0.0
+    """Learning rate at the end over learning rate at the start."""
+
+
+class StepSchedule(Config):
+    """Learning rate drops once."""
+
+    kind: Literal["step"] = "step"
+    """Names this schedule."""
+    drop_at_ratio: Ratio = 0.8
+    """Share of the stage's epochs after which the rate drops."""
+    gamma: PositiveFloat = 0.1
+    """Factor of the drop."""
+
+
+class StageConfig(Config):
+    """One stretch of training with its own learning rate and frozen parts."""
+
+    epochs: NonNegativeInt
+    """Epochs of this stage; 0 leaves it out."""
+    learning_rate: PositiveFloat = 1e-4
+    """Learning rate of the heads (and of everything that has no factor of its own)."""
+    backbone_lr_ratio: NonNegativeFloat = 0.1
+    """Learning rate of the backbone over learning_rate, where the backbone learns."""
+    freeze: dict[str, FrozenPart] = Field(default_factory=dict)
+    """Parts that do not learn: backbone, prompt, box_head, condition_head."""
+    schedule: Annotated[CosineSchedule | StepSchedule, Field(discriminator="kind")] = StepSchedule()
+    """How the learning rate changes over the stage."""
+
+
+class OptimizerConfig(Config):
+    """AdamW, the same for every stage."""
+
+    weight_decay: NonNegativeFloat = 1e-4
+    """Decoupled weight decay, on every parameter that learns."""
+    betas: tuple[Ratio, Ratio] = (0.9, 0.999)
+    """Averaging factors of AdamW."""
+    max_grad_norm: PositiveFloat = 0.1
+    """Global gradient norm above which gradients are scaled down."""
+
+
+class TrainingConfig(Config):
+    """How much is trained at once, and what is written down."""
+
+    batch_size: PositiveInt = 32
+    """Clips per optimiser step, over all workers and micro-batches together."""
+    accumulate: PositiveInt = 1
+    """Micro-batches per step; they divide a worker's share of the batch."""
+    samples_per_epoch: PositiveInt = 60_000
+    """Training clips in an epoch."""
+    val_samples: NonNegativeInt = 1_000
+    """Validation clips after each epoch, the same ones every time; 0 leaves validation out."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Arithmetic of the forward pass; weights and losses stay fp32."""
+    log_every: PositiveInt = 10
+    """Steps between two points in TensorBoard and two updates of the progress display."""
+    num_threads: PositiveInt | None = None
+    """CPU threads of a worker's arithmetic; none: the CPUs it reserved."""
+
+
+class CheckpointConfig(Config):
+    """What is kept to go on from."""
+
+    every_steps: PositiveInt | None = None
+    """Steps between two checkpoints inside an epoch; none: at the end of each epoch only."""
+    keep: PositiveInt = 2
+    """Checkpoints kept besides the best one."""
+    metric: str = "iou"
+    """Validation metric by which the best weights are chosen (larger is better; names starting with loss/: smaller)."""
+
+
+class EvaluationConfig(Config):
+    """Online tracking at the end of a run."""
+
+    splits: tuple[Literal["train", "val", "test"], ...] = ("val",)
+    """Splits whose sequences are tracked when training has ended; each must exist."""
+    max_sequences: PositiveInt | None = None
+    """At most this many sequences of each split, in the order of the list; none: all."""
+
+
+class ClusterConfig(Config):
+    """What a run asks of the cluster."""
+
+    workers: PositiveInt = 1
+    """Training processes; the batch is shared between them."""
+    gpus_per_worker: NonNegativeFloat | None = None
+    """GPUs of each training process; none: one if the cluster has any, else zero."""
+    cpus_per_worker: PositiveInt = 1
+    """CPUs of each training process."""
+    decode_in_tasks: bool = False
+    """Decode, crop and augment in Ray tasks on any node instead of the worker's prefetch threads; pays when a worker cannot keep up."""
+    prefetch_batches: PositiveInt = 4
+    """Micro-batches prepared ahead of the one being trained."""
+    max_failures: NonNegativeInt = 3
+    """Worker failures after which the run gives up."""
+
+
+class RunConfig(Config):
+    """A whole run. What a command resolves from preset, file and overrides."""
+
+    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Name of the run and of its folder; none: preset and time, so that no name is reused by accident."""
+    storage: str = "runs"
+    """Folder or URI (s3://, gs://) that holds the run folders; every node must reach it."""
+    resume: bool = False
+    """Go on from the last checkpoint of the run with this name."""
+    seed: NonNegativeInt = 42
+    """Seed of weights, samples and dropout."""
+    data: DataConfig = DataConfig()
+    """Frames and labels."""
+    augmentation: AugmentationConfig = AugmentationConfig()
+    """Random changes of a training clip."""
+    model: ModelConfig = ModelConfig()
+    """The network."""
+    head: ConditionHeadConfig = ConditionHeadConfig()
+    """The auxiliary head."""
+    loss: LossConfig = LossConfig()
+    """Loss weights."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    """The optimiser."""
+    stages: dict[str, StageConfig] = Field(min_length=1)
+    """Stages by name, in the order in which they run."""
+    training: TrainingConfig = TrainingConfig()
+    """The loop."""
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    """Resumable state."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """Tracking at the end."""
+    cluster: ClusterConfig = ClusterConfig()
+    """Placement."""
+
+    @model_validator(mode="after")
+    def _check(self) -> RunConfig:
+        share, rest = divmod(
+            self.training.batch_size, self.cluster.workers * self.training.accumulate
+        )
+        if rest or not share:
+            raise ValueError(
+                f"training.batch_size {self.training.batch_size} must be a multiple of "
+                f"cluster.workers * training.accumulate = "
+                f"{self.cluster.workers * self.training.accumulate}"
+            )
+        if self.training.samples_per_epoch < self.training.batch_size:
+            raise ValueError(
+                f"training.samples_per_epoch {self.training.samples_per_epoch} must be at least "
+                f"training.batch_size {self.training.batch_size}"
+            )
+        if not sum(stage.epochs for stage in self.stages.values()):
+            raise ValueError("stages must have at least one epoch between them")
+        return self
+
+
+# DataConfig names SyntheticConfig before it is defined.
+DataConfig.model_rebuild()
+RunConfig.model_rebuild()

@@ -1,0 +1,38 @@
+"""The errors a user can act on. Each message is one sentence: what, where, and what to do.
+
+All of them pickle (Ray carries them from worker to driver), so `args` is the whole state.
+"""
+
+from __future__ import annotations
+
+
+class MtlError(Exception):
+    """Base of every error this project raises on purpose; commands print it and exit 1."""
+
+
+class ConfigError(MtlError):
+    """A configuration key or value is wrong."""
+
+
+class DataError(MtlError):
+    """A file or record that came from disk or network is unusable."""
+
+
+class ShapeError(MtlError):
+    """Arrays that belong together do not fit together."""
+
+
+class NonFiniteLossError(MtlError):
+    """A loss or gradient became NaN or infinite; no weight has moved."""
+
+
+class ResourceError(MtlError):
+    """The cluster cannot place what was asked for."""
+
+
+class RunExistsError(MtlError):
+    """A run of this name exists and `resume=true` was not given."""
+
+
+class CheckpointError(MtlError):
+    """A checkpoint is incomplete, of another model, or cannot be read."""
