@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -58,7 +58,16 @@ def load(source: str, overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         ConfigError: one sentence that names the key, the file and what to write instead.
     """
-    values, origin = _read(source)
+    return load_text(*_read(source), overrides)
+
+
+def load_text(text: str, origin: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """Resolve YAML text plus overrides; `origin` names the text in messages.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    values = _parse(text, origin)
     for word in overrides:
         _apply(values, word)
     return validate(values, origin, tuple(word.split("=", 1)[0] for word in overrides))
@@ -76,7 +85,9 @@ def validate(
         where = "the command line" if path in from_command_line else origin
         raise ConfigError(_sentence(first, path, where)) from None
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{origin} holds a value that is no plain number, text, list or map: {error}") from None
+        raise ConfigError(
+            f"{origin} holds a value that is no plain number, text, list or map: {error}"
+        ) from None
 
 
 def to_yaml(config: RunConfig) -> str:
@@ -84,29 +95,31 @@ def to_yaml(config: RunConfig) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, width=100)
 
 
-def _read(source: str) -> tuple[dict[str, Any], str]:
+def _read(source: str) -> tuple[str, str]:
     if source in preset_names():
         file = resources.files("mtl.config") / "presets" / f"{source}.yaml"
-        text, origin = file.read_text(encoding="utf-8"), f"preset '{source}'"
-    else:
-        path = Path(source)
-        if not path.is_file():
-            near = difflib.get_close_matches(source, preset_names(), n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"presets are {', '.join(preset_names())}."
-            raise ConfigError(f"'{source}' is neither a preset nor a YAML file; {hint}")
-        try:
-            text, origin = path.read_text(encoding="utf-8"), source
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{source} cannot be read as text: {error}; give a YAML file.") from None
+        return file.read_text(encoding="utf-8"), f"preset '{source}'"
+    path = Path(source)
+    if not path.is_file():
+        near = difflib.get_close_matches(source, preset_names(), n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"presets are {', '.join(preset_names())}."
+        raise ConfigError(f"'{source}' is neither a preset nor a YAML file; {hint}")
     try:
-        values = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        return path.read_text(encoding="utf-8"), source
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{source} cannot be read as text: {error}; give a YAML file.") from None
+
+
+def _parse(text: str, origin: str) -> dict[str, Any]:
+    try:
+        values = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{origin} is not valid YAML: {' '.join(str(error).split())}") from None
     if values is None:
-        values = {}
+        return {}
     if not isinstance(values, dict):
         raise ConfigError(f"{origin} must be a map of keys, got {type(values).__name__}.")
-    return values, origin
+    return values
 
 
 def _apply(values: dict[str, Any], word: str) -> None:
@@ -114,7 +127,7 @@ def _apply(values: dict[str, Any], word: str) -> None:
     if not sign or not path:
         raise ConfigError(f"'{word}' is not an override; write section.key=value.")
     try:
-        value = yaml.load(text, Loader=_Loader) if text else None  # noqa: S506 - a SafeLoader
+        value = yaml.load(text, Loader=_Loader) if text else None
     except yaml.YAMLError:
         raise ConfigError(f"the value in '{word}' is not valid YAML; quote it.") from None
     *parents, last = path.split(".")
@@ -125,7 +138,7 @@ def _apply(values: dict[str, Any], word: str) -> None:
         place = place[parent]
         if not isinstance(place, dict):
             raise ConfigError(
-                f"'{'.'.join(parents[: depth + 1])}' has no keys below it, so '{word}' sets nothing."
+                f"'{'.'.join(parents[: depth + 1])}' has no keys below it; '{word}' sets nothing."
             )
     place[last] = value
 
@@ -138,7 +151,7 @@ def _most_telling(error: ValidationError) -> Any:
 
 def _sentence(detail: Any, path: str, where: str) -> str:
     if detail["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(path, list(_key_paths(RunConfig)), n=1, cutoff=0.5)
+        near = difflib.get_close_matches(path, list(_key_paths(RunConfig, path)), n=1, cutoff=0.5)
         hint = f"; did you mean '{near[0]}'?" if near else ""
         return f"unknown key '{path}' in {where}{hint}"
     reason = detail["msg"].removeprefix("Value error, ")
@@ -149,8 +162,21 @@ def _sentence(detail: Any, path: str, where: str) -> str:
     return f"'{path}' in {where}: {reason[0].lower() + reason[1:]}, got {detail['input']!r}"
 
 
-def _key_paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def _key_paths(model: type[BaseModel], like: str, prefix: str = "") -> Iterator[str]:
+    """Every key path; in a map of models, with the names that the path `like` uses."""
     for name, field in model.model_fields.items():
-        yield prefix + name
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _key_paths(field.annotation, f"{prefix}{name}.")
+        path = prefix + name
+        yield path
+        for inner in _models_in(field.annotation):
+            if get_origin(field.annotation) is dict:
+                used = like.removeprefix(f"{path}.").split(".")[0]
+                yield from _key_paths(inner, like, f"{path}.{used}.")
+            else:
+                yield from _key_paths(inner, like, f"{path}.")
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)

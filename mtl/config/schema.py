@@ -6,10 +6,19 @@ recipe (reference specification, sections 1 and 9 to 11) unless a sentence says 
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
-from pydantic import PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -31,23 +40,23 @@ class DataConfig(Config):
     """Where the frames and labels are and how they are read."""
 
     root: str | None = None
-    """Folder or URI with train/, val/ and test/ in GOT-10k or MVTD layout; none: the embedded sequences."""
+    """Folder or URI with train/, val/, test/ in GOT-10k or MVTD layout; none: embedded data."""
     labels: str | None = None
-    """Folder or URI with condition JSONL files (<split>_*/<sequence>/*.jsonl or <sequence>/*.jsonl); none: beside root, if any."""
+    """Folder or URI with <split>_*/<sequence>/*.jsonl condition files; none: beside the splits."""
     label_rule: Literal["hiptrack", "simtrack"] = "hiptrack"
-    """Which flag wins when a frame has several: a fixed order (hiptrack) or the record's own order (simtrack)."""
+    """Which of several flags wins: first in a fixed order (hiptrack) or in the record (simtrack)."""
     min_confidence: Ratio = 0.0
     """VLM flags below this confidence are read as not set."""
     box_format: Literal["xywh", "xyxy"] = "xywh"
-    """Format of the boxes in condition JSONL files; published files hold x, y, width, height whatever their comments say."""
+    """Format of boxes in condition JSONL; published files hold xywh whatever their comments say."""
     on_error: Literal["stop", "skip"] = "stop"
-    """What a bad item does: stop the run with one sentence, or be left out and counted in the metrics."""
+    """What a bad item does: stop the run with one sentence, or be left out and counted."""
     val_ratio: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
     """Share of training sequences (never frames) held out when the root has no val split."""
     max_pixels: PositiveInt = 64_000_000
     """A picture with more pixels than this is refused before it is decoded."""
     max_gap: PositiveInt = 70
-    """Largest number of frames between neighbours of a clip; shortened where a sequence is too short."""
+    """Largest number of frames between neighbours of a clip; less where a sequence is too short."""
     min_frames: PositiveInt = 20
     """Shorter sequences give no training clips (HIPTrack specification 10.1)."""
     synthetic: SyntheticConfig = Field(default_factory=lambda: SyntheticConfig())
@@ -81,7 +90,7 @@ class CropConfig(Config):
 
 
 class AugmentationConfig(Config):
-    """Random changes of a training clip; validation keeps the jitter and the clip-wide ones only."""
+    """Random changes of a training clip; validation has jitter and the clip-wide ones only."""
 
     gray_probability: Ratio = 0.05
     """Probability that a whole clip becomes grey."""
@@ -121,7 +130,7 @@ class BackboneConfig(Config):
     elimination_start_epoch: NonNegativeInt = 20
     """Until this epoch (counted from 1) training keeps every token."""
     elimination_full_epoch: PositiveInt = 100
-    """From this epoch on training eliminates as much as tracking does; in between along a cosine."""
+    """From this epoch on training eliminates as much as tracking; in between along a cosine."""
 
     @model_validator(mode="after")
     def _check(self) -> BackboneConfig:
@@ -188,7 +197,7 @@ class ModelConfig(Config):
     memory: MemoryConfig = MemoryConfig()
     """What the tracker remembers."""
     frames_per_pass: PositiveInt | None = None
-    """Search frames of a clip in one backbone pass; none: all of them on a GPU, one on a CPU (equal results)."""
+    """Search frames in one backbone pass (equal results); none: all on a GPU, one on a CPU."""
 
     @model_validator(mode="after")
     def _check(self) -> ModelConfig:
@@ -213,7 +222,7 @@ class ConditionHeadConfig(Config):
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
     """Dropout between the two layers."""
     size_features: bool = False
-    """Also show the head the log size ratio to the template and the log size in pixels, which a crop hides."""
+    """Show the head log size ratio to the template and log size in pixels, which a crop hides."""
 
 
 class LossConfig(Config):
@@ -235,7 +244,7 @@ class FrozenPart(Config):
     eval_mode: bool = True
     """Normalisation uses its stored statistics and dropout is off."""
     stochastic_depth: bool = False
-    """Whether blocks are still dropped at random (the published recipe does so in its frozen backbone)."""
+    """Whether blocks are still dropped at random, as in the published frozen backbone."""
 
 
 class CosineSchedule(Config):
@@ -248,6 +257,14 @@ class CosineSchedule(Config):
     final_ratio: Ratio = 0.0
     """Learning rate at the end over learning rate at the start."""
 
+    def factor(self, step: int, num_steps: int, steps_per_epoch: int) -> float:
+        """Factor on the learning rate at a stage's `step` of `num_steps`, both counted from 0."""
+        warmup = self.warmup_ratio * num_steps
+        if step < warmup:
+            return (step + 1) / warmup if warmup > 1 else 1.0
+        progress = (step - warmup) / max(num_steps - warmup, 1)
+        return self.final_ratio + (1 - self.final_ratio) * (1 + math.cos(math.pi * progress)) / 2
+
 
 class StepSchedule(Config):
     """Learning rate drops once."""
@@ -258,6 +275,11 @@ class StepSchedule(Config):
     """Share of the stage's epochs after which the rate drops."""
     gamma: PositiveFloat = 0.1
     """Factor of the drop."""
+
+    def factor(self, step: int, num_steps: int, steps_per_epoch: int) -> float:
+        """Factor on the learning rate at a stage's `step`; changes between epochs only."""
+        epoch, epochs = step // steps_per_epoch, num_steps // steps_per_epoch
+        return self.gamma if epoch >= self.drop_at_ratio * epochs else 1.0
 
 
 class StageConfig(Config):
@@ -313,7 +335,7 @@ class CheckpointConfig(Config):
     keep: PositiveInt = 2
     """Checkpoints kept besides the best one."""
     metric: str = "iou"
-    """Validation metric by which the best weights are chosen (larger is better; names starting with loss/: smaller)."""
+    """Validation metric that chooses the best weights; larger is better, loss/*: smaller."""
 
 
 class EvaluationConfig(Config):
@@ -335,7 +357,7 @@ class ClusterConfig(Config):
     cpus_per_worker: PositiveInt = 1
     """CPUs of each training process."""
     decode_in_tasks: bool = False
-    """Decode, crop and augment in Ray tasks on any node instead of the worker's prefetch threads; pays when a worker cannot keep up."""
+    """Make clips in Ray tasks on any node, not in prefetch threads; pays when decoding is slow."""
     prefetch_batches: PositiveInt = 4
     """Micro-batches prepared ahead of the one being trained."""
     max_failures: NonNegativeInt = 3
@@ -346,7 +368,7 @@ class RunConfig(Config):
     """A whole run. What a command resolves from preset, file and overrides."""
 
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    """Name of the run and of its folder; none: preset and time, so that no name is reused by accident."""
+    """Name of the run and its folder; none: preset and time, so that none is reused by accident."""
     storage: str = "runs"
     """Folder or URI (s3://, gs://) that holds the run folders; every node must reach it."""
     resume: bool = False

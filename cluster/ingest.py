@@ -1,0 +1,113 @@
+"""Ray Data streams sample numbers to a training worker; clips are made on the way.
+
+A sample is a pure function of its number, so what travels is the number. It becomes pixels either
+in the worker's prefetch threads (`collate_fn`: nothing heavy crosses a process) or, with
+`cluster.decode_in_tasks`, in Ray tasks on any node, one block per micro-batch.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import ray
+import ray.data
+import torch
+from mtl.data.clips import ClipSampler, collate
+from mtl.data.index import FrameIndex
+
+from cluster.data import local_index
+from mtl.config.schema import RunConfig
+from mtl.tasks.task import Batch
+from mtl.training.distributed import world
+from mtl.training.numbers import training_numbers, validation_numbers
+
+logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+class ClipMaker:
+    """Numbers in, a batch of arrays out. Pickles small: the sampler is made where it is used."""
+
+    def __init__(self, config: RunConfig, index: FrameIndex, training: bool) -> None:
+        self._config, self._index, self._training = config, index, training
+
+    @functools.cached_property
+    def sampler(self) -> ClipSampler:
+        """The sampler over this machine's copy of the data."""
+        cv2.setNumThreads(1)  # batches are made in parallel already
+        config = self._config
+        return ClipSampler(
+            local_index(config.data, self._index),
+            config.model,
+            config.augmentation,
+            config.data,
+            config.seed,
+            training=self._training,
+        )
+
+    def __call__(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Batch of the samples whose numbers stand in the column `data`."""
+        return collate([self.sampler.sample(int(number)) for number in rows["data"]])
+
+    def __getstate__(self) -> dict[str, object]:
+        return {k: v for k, v in self.__dict__.items() if k != "sampler"}
+
+
+class RayBatches:
+    """This rank's batches of a run, by Ray Data."""
+
+    def __init__(
+        self, config: RunConfig, train: FrameIndex, val: FrameIndex | None, device: torch.device
+    ) -> None:
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        context.execution_options.preserve_order = True
+        self._config, self._device = config, device
+        self._train = ClipMaker(config, train, training=True)
+        self._val = ClipMaker(config, val, training=False) if val else None
+
+    def training(self, first_step: int, last_step: int) -> Iterator[Batch]:
+        """Micro-batches of the steps, as `mtl.training.loop.Batches` wants them."""
+        rank, size = world()
+        training = self._config.training
+        numbers = training_numbers(
+            first_step, last_step, training.batch_size, training.accumulate, rank, size
+        )
+        return self._stream(list(numbers), self._train)
+
+    def validation(self) -> Iterator[Batch]:
+        """This rank's validation batches."""
+        rank, size = world()
+        training = self._config.training
+        micro_batch = training.batch_size // (size * training.accumulate)
+        numbers = validation_numbers(training.val_samples, micro_batch, rank, size)
+        return self._stream(numbers, self._val) if self._val else iter(())
+
+    def _stream(self, numbers: list[np.ndarray], maker: ClipMaker) -> Iterator[Batch]:
+        """Batches of these numbers in this order; all but the last are of one size."""
+        if not numbers:
+            return
+        if self._config.cluster.decode_in_tasks:
+            dataset = ray.data.from_numpy(numbers).map_batches(maker, batch_size=None)
+            make = _to_tensors
+        else:
+            dataset = ray.data.from_numpy(np.concatenate(numbers))
+            make = functools.partial(_make_tensors, maker)
+        for batch in dataset.iter_torch_batches(
+            batch_size=len(numbers[0]),
+            prefetch_batches=self._config.cluster.prefetch_batches,
+            collate_fn=make,
+        ):
+            yield {name: x.to(self._device, non_blocking=True) for name, x in batch.items()}
+
+
+def _make_tensors(maker: ClipMaker, rows: dict[str, np.ndarray]) -> Batch:
+    return _to_tensors(maker(rows))
+
+
+def _to_tensors(arrays: dict[str, np.ndarray]) -> Batch:
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}

@@ -1,0 +1,103 @@
+"""What can be refused before a worker starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ray
+
+from mtl.config.load import load_text
+from mtl.config.schema import RunConfig
+from mtl.errors import ConfigError, ResourceError, RunExistsError
+from mtl.training.run_folder import RunFolder
+
+FREE_TO_CHANGE = ("resume", "storage", "name", "cluster", "checkpoint", "evaluation")
+FREE_TRAINING_KEYS = ("log_every", "num_threads")
+
+
+def check_name(config: RunConfig, folder: RunFolder) -> None:
+    """Refuse a name in use, or to go on with a run that does not exist or that was another one.
+
+    Raises:
+        RunExistsError: the name is in use and `resume=true` was not given.
+        ConfigError: there is nothing to resume, or the config differs in what was learnt.
+    """
+    if not config.resume:
+        if folder.exists():
+            raise RunExistsError(
+                f"run '{config.name}' exists in {folder.storage_path}; give resume=true to go on "
+                "with it, or another name=."
+            )
+        return
+    if not folder.exists():
+        raise ConfigError(
+            f"there is no run '{config.name}' in {folder.storage_path} to resume; "
+            "check name= and storage=."
+        )
+    before = saved_config(folder)
+    for key, old, new in differences(before, config):
+        raise ConfigError(
+            f"run '{config.name}' was started with {key}={old}, now it is {new}; resume it with "
+            "the value it had, or start a new run under another name."
+        )
+
+
+def saved_config(folder: RunFolder, overrides: Sequence[str] = ()) -> RunConfig:
+    """The config a run was started with, changed by `key=value` words."""
+    return load_text(folder.read_text("config.yaml"), f"{folder.path}/config.yaml", overrides)
+
+
+def differences(old: RunConfig, new: RunConfig) -> list[tuple[str, object, object]]:
+    """Keys that decide what is learnt and differ: (key, old value, new value)."""
+    return [
+        (key, a, b)
+        for key, a, b in _walk("", old.model_dump(), new.model_dump())
+        if key.split(".")[0] not in FREE_TO_CHANGE
+        and key not in [f"training.{name}" for name in FREE_TRAINING_KEYS]
+    ]
+
+
+def _walk(prefix: str, old: object, new: object) -> list[tuple[str, object, object]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        found = []
+        for key in [*old, *(k for k in new if k not in old)]:
+            found += _walk(f"{prefix}.{key}" if prefix else key, old.get(key), new.get(key))
+        return found
+    return [] if old == new else [(prefix, old, new)]
+
+
+def with_gpus(config: RunConfig) -> RunConfig:
+    """The config with `gpus_per_worker` decided by what the cluster has."""
+    if config.cluster.gpus_per_worker is not None:
+        return config
+    gpus = 1.0 if ray.cluster_resources().get("GPU", 0) >= config.cluster.workers else 0.0
+    cluster = config.cluster.model_copy(update={"gpus_per_worker": gpus})
+    return config.model_copy(update={"cluster": cluster})
+
+
+def check_resources(config: RunConfig) -> None:
+    """Refuse what the cluster cannot place.
+
+    Raises:
+        ResourceError: with the arithmetic and what to lower.
+    """
+    have = ray.cluster_resources()
+    cluster = config.cluster
+    wanted = {
+        "GPU": (cluster.gpus_per_worker or 0.0, "cluster.gpus_per_worker"),
+        "CPU": (float(cluster.cpus_per_worker), "cluster.cpus_per_worker"),
+    }
+    for resource, (each, key) in wanted.items():
+        total = each * cluster.workers
+        if total > have.get(resource, 0.0):
+            raise ResourceError(
+                f"{cluster.workers} workers with {each:g} {resource} each need {total:g}, "
+                f"the cluster has {have.get(resource, 0.0):g}; lower cluster.workers or {key}."
+            )
+    if cluster.decode_in_tasks and cluster.workers * cluster.cpus_per_worker >= have["CPU"]:
+        raise ResourceError(
+            f"cluster.decode_in_tasks=true needs a CPU beside the workers, but they reserve all "
+            f"{have['CPU']:g}; lower cluster.workers or set it to false."
+        )
+    if config.training.precision == "fp16" and not cluster.gpus_per_worker:
+        raise ConfigError("training.precision=fp16 needs a GPU; use bf16 or fp32 on CPUs.")

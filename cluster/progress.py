@@ -1,0 +1,133 @@
+"""News from the workers to the person at the terminal.
+
+Workers may be anywhere, so they post to a small actor; a thread beside `fit()` collects and shows.
+"""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import Any
+
+import ray
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+News = dict[str, Any]
+
+
+@ray.remote(num_cpus=0, max_restarts=3)
+class Board:
+    """Holds news until the driver takes them."""
+
+    def __init__(self) -> None:
+        self._news: list[News] = []
+
+    def post(self, news: News) -> None:
+        """Add one piece; a worker does not wait for it."""
+        self._news.append(news)
+
+    def take(self) -> list[News]:
+        """Everything since the last call."""
+        news, self._news = self._news, []
+        return news
+
+
+class Display:
+    """Shows a board's news: a line that moves on a terminal, one line per epoch everywhere."""
+
+    INTERVAL_S = 0.5
+    QUIET_S = 15.0
+    """Without a terminal a line about the running epoch is written this often."""
+
+    def __init__(self, console: Console, board: Any) -> None:
+        self._console = console
+        self._board = board
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._live = Live(console=console, refresh_per_second=4, transient=True)
+        self._since_line = 0.0
+
+    def __enter__(self) -> Display:
+        if self._console.is_terminal:
+            self._live.start()
+        self._status("waiting for the workers to start")
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join(timeout=5)
+        self._show_all()
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def _follow(self) -> None:
+        while not self._stop.wait(self.INTERVAL_S):
+            self._since_line += self.INTERVAL_S
+            self._show_all()
+
+    def _show_all(self) -> None:
+        try:
+            news = ray.get(self._board.take.remote(), timeout=5)
+        except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError):
+            return  # the cluster is busy or going down; news are for eyes only
+        for piece in news:
+            self._show(piece)
+
+    def _show(self, news: News) -> None:
+        if "message" in news:
+            self._console.print(Text(news["message"]))
+        elif "lines" in news:
+            for text in epoch_lines(news["lines"], news["num_epochs"]):
+                self._console.print(Text(text))
+            self._since_line = 0.0
+        else:
+            self._status(progress_line(news))
+
+    def _status(self, text: str) -> None:
+        if self._console.is_terminal:
+            self._live.update(Text(text, style="dim"))
+        elif self._since_line >= self.QUIET_S:
+            self._console.print(Text(text))
+            self._since_line = 0.0
+
+
+def progress_line(news: News) -> str:
+    """The running epoch in one line."""
+    losses = news["losses"]
+    return (
+        f"epoch {news['epoch']}/{news['num_epochs']} {news['stage']:<5} "
+        f"step {news['step']}/{news['num_steps']}  loss {losses['loss/total']:.3f}  "
+        f"{news['samples_per_second']:.0f} samples/s  {duration(news['eta_s'])} left"
+    )
+
+
+def epoch_lines(lines: list[News], num_epochs: int) -> list[str]:
+    """A finished epoch: one line for each of its splits."""
+    texts = []
+    for line in lines:
+        parts = [f"epoch {line['epoch']:>2}/{num_epochs} {line['stage']:<6} {line['split']:<5}"]
+        for name, label in (("loss/total", "loss"), ("iou", "iou"), ("accuracy", "accuracy")):
+            parts.append(f"{label} {line[name]:.3f}" if name in line else f"{label}   –  ")
+        if "samples_per_second" in line:
+            parts.append(f"{line['samples_per_second']:.0f} samples/s")
+        if line.get("skipped"):
+            parts.append(f"{line['skipped']} bad items skipped")
+        if "eta_s" in line:
+            parts.append(f"{duration(line['eta_s'])} left")
+        texts.append("  ".join(parts))
+    return texts
+
+
+def duration(seconds: float) -> str:
+    """Seconds as h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,100 @@
+"""Train a model on Ray: `python cluster/train.py [PRESET|FILE.yaml] [key=value ...]`.
+
+With no arguments: the demo preset on embedded data. Works from a fresh clone, through
+`ray job submit --working-dir . -- python cluster/train.py` and through `ray submit`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+if (ROOT / "pyproject.toml").exists() and str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))  # run as a script, Python looks for packages in cluster/ only
+
+import ray
+from rich.console import Console
+
+import cluster.settings  # noqa: F401 - before Ray
+from cluster.data import build_indices
+from cluster.job import connect, run_training
+from cluster.preflight import check_name, check_resources, saved_config, with_gpus
+from cluster.summary import final_table
+from mtl.config.load import load, preset_names
+from mtl.config.schema import RunConfig
+from mtl.errors import ConfigError, MtlError
+from mtl.training.run_folder import RunFolder
+
+USAGE = f"""usage: python cluster/train.py [PRESET|FILE.yaml] [section.key=value ...]
+
+Trains a model on Ray and leaves a run folder: checkpoints, curves, best weights, report.
+With no arguments it trains the demo preset on embedded maritime sequences.
+
+presets: {", ".join(preset_names())}
+
+keys every run knows (all keys: python -m mtl config PRESET):
+  name=NAME           name of the run folder; default: preset and time
+  storage=DIR|URI     where run folders lie; default: runs
+  resume=true         go on from the last checkpoint of the run called name=
+  seed=N              seed of weights, samples and dropout
+  data.root=DIR|URI   sequences in GOT-10k or MVTD layout
+  cluster.workers=N   training processes"""
+
+
+def resolve(arguments: Sequence[str]) -> RunConfig:
+    """The run that these command-line words ask for, with its name decided.
+
+    `resume=true name=X` without a preset takes the config that run X was started with.
+    """
+    words = list(arguments)
+    source = words.pop(0) if words and "=" not in words[0] else None
+    values = dict(word.split("=", 1) for word in words if "=" in word)
+    if source is None and values.get("resume") == "true" and "name" in values:
+        folder = RunFolder(values.get("storage", "runs"), values["name"])
+        if folder.exists():
+            return saved_config(folder, words)
+    config = load(source or "demo", words)
+    if config.name is None:
+        if config.resume:
+            raise ConfigError("resume=true needs name= to say which run to go on with.")
+        label = Path(source or "demo").stem
+        config = config.model_copy(update={"name": f"{label}-{datetime.now():%Y%m%d-%H%M%S}"})
+    return config
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if any(word in ("-h", "--help") for word in words):
+        print(USAGE)
+        return 0
+    console = Console(highlight=False, soft_wrap=True)
+    started_cluster = False
+    try:
+        config = resolve(words)
+        folder = RunFolder(config.storage, str(config.name))
+        check_name(config, folder)
+        console.print(f"run '{config.name}' in {folder.path}", markup=False)
+        indices = build_indices(config)
+        started_cluster = connect(config)
+        config = with_gpus(config)
+        check_resources(config)
+        run_training(config, indices, folder, console)
+        final_table(folder, config, console)
+        return 0
+    except MtlError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; the same command with resume=true and this name goes on.", file=sys.stderr)
+        return 130
+    finally:
+        if started_cluster:
+            ray.shutdown()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,15 @@
+"""From a config to its family's task."""
+
+from __future__ import annotations
+
+from mtl.config.schema import RunConfig
+from mtl.data.index import FrameIndex
+from mtl.tasks.task import Task
+from mtl.tasks.tracking import TrackingTask
+
+FAMILIES = {"hiptrack": TrackingTask}
+
+
+def build_task(config: RunConfig, index: FrameIndex) -> Task:
+    """The task of the config's model family over the sequences of `index`."""
+    return FAMILIES[config.model.family](config, index)

@@ -1,0 +1,131 @@
+"""Trackers with the condition head: the task of the HIPTrack family."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mtl.conditions import CONDITIONS, IGNORE
+from mtl.config.schema import RunConfig, StageConfig
+from mtl.data.index import FrameIndex
+from mtl.data.normalize import normalize
+from mtl.evaluation.confusion import condition_metrics
+from mtl.losses.conditions import condition_loss
+from mtl.losses.tracking import tracking_losses
+from mtl.models.build import build_model
+from mtl.models.elimination import keep_ratio_at
+from mtl.models.freeze import apply_stage_mode, freeze_parts
+from mtl.tasks.task import Batch, Metrics, Moment, TaskLosses
+
+LOSS_NAMES = ("giou", "l1", "location", "classification")
+
+
+class TrackingTask:
+    """Losses, metrics and learning parts of a tracker on clips of a template and T frames."""
+
+    def __init__(self, config: RunConfig, index: FrameIndex) -> None:
+        self.config = config
+        self.index = index
+        loss = config.loss
+        self.weights = {
+            "giou": loss.giou,
+            "l1": loss.l1,
+            "location": loss.location,
+            "classification": loss.cls_weight,
+        }
+
+    def build_model(self) -> nn.Module:
+        """The tracker, with its condition head where the config has one."""
+        return build_model(self.config.model, self.config.head)
+
+    def losses(self, model: nn.Module, batch: Batch, moment: Moment) -> TaskLosses:
+        """Box losses summed over a clip's frames, condition loss averaged over labelled frames.
+
+        Validation eliminates as many search tokens as tracking does, so that its numbers speak of
+        the tracker that will run.
+        """
+        backbone = self.config.model.backbone
+        output = model(
+            normalize(batch["template"], batch["brightness"][:, 0]),
+            normalize(batch["search"], batch["brightness"][:, 1:]),
+            batch["template_box_xywh"],
+            keep_ratio_at(backbone, moment.epoch) if moment.training else backbone.keep_ratio,
+            batch["size_features"] if self.config.head.size_features else None,
+        )
+        values, iou = tracking_losses(output, batch["search_boxes_xywh"])
+        if output.condition_logits is not None:
+            values["classification"] = condition_loss(output.condition_logits, batch["conditions"])
+        return TaskLosses(values, self._statistics(values, iou, output.condition_logits, batch))
+
+    @torch.no_grad()
+    def _statistics(
+        self, values: dict[str, Tensor], iou: Tensor, logits: Tensor | None, batch: Batch
+    ) -> dict[str, Tensor]:
+        clips = torch.tensor(float(len(iou)), dtype=torch.float64, device=iou.device)
+        labels = batch["conditions"]
+        labelled = (labels != IGNORE).sum().double()
+        sums = {
+            "clips": clips,
+            "iou": iou.double().sum(),
+            "frames": clips * iou.shape[1],
+            "labelled": labelled,
+            "skipped": batch["skipped"].sum().double(),
+        }
+        for name, value in values.items():
+            weight = labelled if name == "classification" else clips
+            sums[f"loss/{name}"] = value.double() * weight
+        if logits is not None:
+            known = labels != IGNORE
+            pairs = labels[known] * len(CONDITIONS) + logits[known].argmax(dim=-1)
+            counts = torch.bincount(pairs, minlength=len(CONDITIONS) ** 2)
+            sums["confusion"] = counts.view(len(CONDITIONS), len(CONDITIONS)).double()
+        return sums
+
+    def metrics(self, statistics: dict[str, Tensor]) -> Metrics:
+        """`loss/*` and `iou`; with labels also `accuracy`, per condition too, and `confusion`."""
+        sums = {name: value.tolist() for name, value in statistics.items()}
+        metrics: Metrics = {}
+        total = 0.0
+        for name in LOSS_NAMES:
+            count = sums["labelled"] if name == "classification" else sums["clips"]
+            if f"loss/{name}" in sums and count:
+                metrics[f"loss/{name}"] = sums[f"loss/{name}"] / count
+                total += self.weights[name] * metrics[f"loss/{name}"]
+        metrics = {"loss/total": total, **metrics, "iou": sums["iou"] / sums["frames"]}
+        if "confusion" in sums and sums["labelled"]:
+            confusion = statistics["confusion"].to(torch.int64).numpy()
+            metrics |= condition_metrics(confusion, CONDITIONS)
+            metrics["confusion"] = confusion.tolist()
+        metrics["skipped"] = int(sums["skipped"])
+        return metrics
+
+    def parameter_groups(self, model: nn.Module, stage: StageConfig) -> list[dict[str, Any]]:
+        """The backbone at its own rate, everything else that learns at the stage's rate."""
+        backbone, rest = [], []
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                (backbone if name.startswith("backbone.") else rest).append(parameter)
+        rates = (stage.learning_rate * stage.backbone_lr_ratio, stage.learning_rate)
+        return [
+            {"params": parameters, "lr": rate}
+            for parameters, rate in zip((backbone, rest), rates, strict=True)
+            if parameters
+        ]
+
+    def set_mode(self, model: nn.Module, stage: StageConfig) -> None:
+        """Which parts learn, and how those that do not behave."""
+        freeze_parts(model, stage.freeze)
+        apply_stage_mode(model, stage.freeze)
+
+    def describe(self, batch: Batch) -> str:
+        """Sequence names and template frames of the batch."""
+        names = self.index.sequence_names
+        clips = [
+            f"{names[sequence]}/{frames[0] + 1}"
+            for sequence, frames in zip(
+                batch["sequence"].tolist(), batch["frames"].tolist(), strict=True
+            )
+        ]
+        return f"the clips starting at {', '.join(clips)}"

@@ -1,0 +1,306 @@
+"""The one training loop. It knows a task, a plan, a source of batches and where to report.
+
+The order of a step is read from top to bottom of `_step`; nothing hooks in from elsewhere.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from mtl.config.schema import RunConfig, TrainingConfig
+from mtl.errors import DataError
+from mtl.tasks.task import Batch, Metrics, Moment, Task
+from mtl.training.distributed import share_buffers, sum_over_ranks, sync_gradients, world, wrap
+from mtl.training.optimizer import (
+    build_optimizer,
+    clip_gradients,
+    require_finite,
+    require_finite_gradient,
+    set_learning_rates,
+)
+from mtl.training.plan import Plan, StagePlan, plan_of
+from mtl.training.seeding import seed_step
+from mtl.training.state import TrainingState
+
+AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Batches(Protocol):
+    """Where micro-batches come from; they lie on the model's device."""
+
+    def training(self, first_step: int, last_step: int) -> Iterator[Batch]:
+        """This rank's micro-batches of the steps, `accumulate` of them per step, in order."""
+
+    def validation(self) -> Iterator[Batch]:
+        """This rank's share of the validation samples."""
+
+
+class Reporter(Protocol):
+    """Where a run's news go. Every rank calls `checkpoint` equally often; it may be a barrier."""
+
+    def progress(self, news: dict[str, Any]) -> None:
+        """Numbers of the last steps, for eyes only; rank 0 calls it."""
+
+    def checkpoint(self, state: TrainingState, improved: bool) -> None:
+        """Keep this state; `improved` says that its weights are the best so far."""
+
+
+@dataclass
+class Run:
+    """One process's share of a run."""
+
+    config: RunConfig
+    task: Task
+    model: nn.Module
+    device: torch.device
+    batches: Batches
+    reporter: Reporter
+
+
+def train(run: Run, state: TrainingState) -> TrainingState:
+    """Train from `state` to the end of the plan and return the state reached.
+
+    Raises:
+        NonFiniteLossError: a loss or gradient is not finite; no weight has moved.
+        DataError: the batches end early.
+    """
+    plan = plan_of(run.config)
+    if state.model:
+        run.model.load_state_dict(state.model)
+    for stage in plan.stages:
+        if state.step < stage.last_step:
+            _train_stage(run, plan, stage, state)
+    return state
+
+
+def _train_stage(run: Run, plan: Plan, stage: StagePlan, state: TrainingState) -> None:
+    config = run.config
+    run.task.set_mode(run.model, stage.config)
+    model = wrap(run.model, run.device)
+    optimizer = build_optimizer(
+        run.task.parameter_groups(run.model, stage.config), config.optimizer
+    )
+    scaler = torch.amp.GradScaler(run.device.type, enabled=config.training.precision == "fp16")
+    if state.optimizer is not None:
+        optimizer.load_state_dict(state.optimizer)
+        scaler.load_state_dict(state.scaler or {})
+
+    for epoch in range(stage.first_epoch, stage.last_epoch):
+        last_step = (epoch + 1) * plan.steps_per_epoch
+        if state.step >= last_step:
+            continue
+        run.task.set_mode(run.model, stage.config)
+        moment = Moment(epoch=epoch + 1, training=True)
+        stream = run.batches.training(state.step, last_step)
+        meter = Meter(state.totals)
+        clock = Clock(state)
+        while state.step < last_step:
+            micro_batches = list(islice(stream, config.training.accumulate))
+            if len(micro_batches) < config.training.accumulate:
+                raise DataError(f"the training data ended at step {state.step} of {last_step}.")
+            set_learning_rates(optimizer, stage.learning_rate_factor(state.step))
+            losses = _step(run, model, optimizer, scaler, micro_batches, moment, state.step, meter)
+            state.step += 1
+            if state.step % config.training.log_every == 0 or state.step == last_step:
+                _tell(run, plan, stage, state, clock, optimizer, losses)
+            every = config.checkpoint.every_steps
+            if every and state.step % every == 0 and state.step < last_step:
+                clock.stop()
+                state.totals = meter.flush()
+                _keep(run, state, optimizer, scaler, improved=False)
+                clock = Clock(state)
+        clock.stop()
+        improved = _close_epoch(run, plan, stage, epoch, state, meter.flush(), optimizer)
+        if state.step == stage.last_step:
+            _keep(run, state, None, None, improved)
+        else:
+            _keep(run, state, optimizer, scaler, improved)
+
+
+def _step(
+    run: Run,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    micro_batches: list[Batch],
+    moment: Moment,
+    step: int,
+    meter: Meter,
+) -> dict[str, Tensor]:
+    """One optimiser step; returns the losses of its last micro-batch and the total."""
+    config, weights = run.config, run.task.weights
+    seed_step(config.seed, step, world()[0])
+    for number, batch in enumerate(micro_batches):
+        with (
+            sync_gradients(model, when=number == len(micro_batches) - 1),
+            autocast(config.training, run.device),
+        ):
+            values, statistics = run.task.losses(model, batch, moment)
+            total = weighted_total(values, weights)
+            require_finite({**values, "total": total}, step, run.task.describe(batch))
+            scaler.scale(total / len(micro_batches)).backward()
+        meter.add(statistics)
+    scaler.unscale_(optimizer)
+    norm = clip_gradients(run.model, config.optimizer.max_grad_norm)
+    if not scaler.is_enabled():  # the fp16 scaler itself skips a step that overflowed
+        require_finite_gradient(norm, step, run.task.describe(micro_batches[-1]))
+    scaler.step(optimizer)
+    scaler.update()
+    optimizer.zero_grad(set_to_none=True)
+    return {**values, "total": total}
+
+
+def weighted_total(values: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
+    """Sum of the losses times their weights, in the order of `values`."""
+    return torch.stack([weights[name] * value.float() for name, value in values.items()]).sum()
+
+
+def autocast(config: TrainingConfig, device: torch.device) -> torch.autocast:
+    """Mixed precision of the forward pass as the config says."""
+    dtype = AUTOCAST[config.precision]
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
+
+
+def validate(run: Run, epoch: int) -> Metrics:
+    """Metrics over the validation samples of all ranks; empty where there are none."""
+    if not run.config.training.val_samples:
+        return {}
+    share_buffers(run.model)
+    run.model.eval()
+    meter = Meter({})
+    with torch.inference_mode(), autocast(run.config.training, run.device):
+        for batch in run.batches.validation():
+            meter.add(run.task.losses(run.model, batch, Moment(epoch, training=False)).statistics)
+    return run.task.metrics(meter.flush())
+
+
+def _close_epoch(
+    run: Run,
+    plan: Plan,
+    stage: StagePlan,
+    epoch: int,
+    state: TrainingState,
+    totals: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+) -> bool:
+    """Write the epoch's lines into the history; returns whether the weights are the best so far."""
+    start = time.monotonic()
+    place = {"epoch": epoch + 1, "stage": stage.name}
+    count = {"step": state.step, "samples": state.step * run.config.training.batch_size}
+    trained = run.task.metrics(totals)
+    rate = max(group["lr"] for group in optimizer.param_groups)
+    state.history.append(
+        {**place, "split": "train", **count, "seconds": round(state.seconds, 3)}
+        | {**trained, "learning_rate": rate}
+    )
+    measured = validate(run, epoch + 1)
+    state.totals = {}
+    state.seconds += time.monotonic() - start
+    if measured:
+        state.history.append(
+            {**place, "split": "val", **count, "seconds": round(state.seconds, 3), **measured}
+        )
+    improved = is_better(measured or trained, run.config.checkpoint.metric, state.best)
+    if improved:
+        state.best = (measured or trained).get(run.config.checkpoint.metric, state.best)
+    return improved
+
+
+def is_better(metrics: Metrics, name: str, best: float | None) -> bool:
+    """Whether the watched metric beats `best`; a loss is better when smaller.
+
+    Where the metric is not reported (no validation split, say), the latest weights count as best.
+    """
+    value = metrics.get(name)
+    if value is None or best is None:
+        return True
+    return bool(value < best if name.startswith("loss/") else value > best)
+
+
+def _keep(
+    run: Run,
+    state: TrainingState,
+    optimizer: torch.optim.Optimizer | None,
+    scaler: torch.amp.GradScaler | None,
+    improved: bool,
+) -> None:
+    state.model = run.model.state_dict()
+    state.optimizer = optimizer.state_dict() if optimizer else None
+    state.scaler = scaler.state_dict() if scaler else None
+    run.reporter.checkpoint(state, improved)
+    state.optimizer = state.scaler = None
+
+
+def _tell(
+    run: Run,
+    plan: Plan,
+    stage: StagePlan,
+    state: TrainingState,
+    clock: Clock,
+    optimizer: torch.optim.Optimizer,
+    losses: dict[str, Tensor],
+) -> None:
+    if world()[0]:
+        return
+    rate = clock.steps_per_second(state.step)
+    run.reporter.progress(
+        {
+            "step": state.step,
+            "num_steps": plan.num_steps,
+            "epoch": (state.step - 1) // plan.steps_per_epoch + 1,
+            "num_epochs": plan.num_epochs,
+            "stage": stage.name,
+            "samples_per_second": rate * run.config.training.batch_size,
+            "eta_s": (plan.num_steps - state.step) / rate,
+            "learning_rate": max(group["lr"] for group in optimizer.param_groups),
+            "losses": {f"loss/{name}": float(value.detach()) for name, value in losses.items()},
+        }
+    )
+
+
+class Meter:
+    """Sums statistics over an epoch: on this rank batch by batch, over ranks when flushed."""
+
+    def __init__(self, totals: dict[str, Tensor]) -> None:
+        self._totals = {name: tensor.clone() for name, tensor in totals.items()}
+        self._since: dict[str, Tensor] = {}
+
+    def add(self, statistics: dict[str, Tensor]) -> None:
+        """Add one batch's sums."""
+        for name, value in statistics.items():
+            self._since[name] = self._since[name] + value if name in self._since else value
+
+    def flush(self) -> dict[str, Tensor]:
+        """Totals over the epoch so far and all ranks; every rank must call it."""
+        for name, value in sum_over_ranks(self._since).items():
+            value = value.cpu()
+            self._totals[name] = self._totals[name] + value if name in self._totals else value
+        self._since = {}
+        return dict(self._totals)
+
+
+class Clock:
+    """Adds the time that passes to a state's seconds, and knows the present speed."""
+
+    def __init__(self, state: TrainingState) -> None:
+        self._state = state
+        self._start = self._mark = time.monotonic()
+        self._mark_step = state.step
+
+    def stop(self) -> None:
+        """Book the time since the start."""
+        self._state.seconds += time.monotonic() - self._start
+
+    def steps_per_second(self, step: int) -> float:
+        """Speed since the last call."""
+        now = time.monotonic()
+        rate = (step - self._mark_step) / max(now - self._mark, 1e-9)
+        self._mark, self._mark_step = now, step
+        return rate

@@ -1,0 +1,189 @@
+"""A run's folder, local or behind a URI: what lies in it and how it is written.
+
+Text and pictures are written whole, under a temporary name first where the file system can rename,
+so that a reader or a crash never meets half a file.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.fs
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from tensorboardX import SummaryWriter
+
+from mtl.conditions import CONDITIONS
+from mtl.config.load import to_yaml
+from mtl.config.schema import RunConfig
+from mtl.errors import CheckpointError, ConfigError
+
+TENSORBOARD_NAMES = {
+    "loss/total": "Loss/total",
+    "loss/giou": "Loss/giou",
+    "loss/l1": "Loss/l1",
+    "loss/location": "Loss/location",
+    "loss/classification": "Loss/classification",
+    "iou": "IoU",
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "BalancedAccuracy",
+    "learning_rate": "LearningRate",
+    "samples_per_second": "SamplesPerSecond",
+    "ao": "AO",
+    "sr_50": "SR/50",
+    "sr_75": "SR/75",
+    "fps": "FPS",
+}
+
+
+class RunFolder:
+    """`<storage>/<name>/` on any file system that pyarrow opens."""
+
+    def __init__(self, storage: str, name: str) -> None:
+        self.name = name
+        if "://" in storage:
+            try:
+                self.filesystem, base = pyarrow.fs.FileSystem.from_uri(storage)
+            except (pyarrow.ArrowException, OSError, ValueError) as error:
+                raise ConfigError(f"storage={storage} cannot be opened: {error}") from None
+        else:
+            self.filesystem = pyarrow.fs.LocalFileSystem()
+            base = str(Path(storage).expanduser().absolute())
+        self.storage_path = base.rstrip("/")
+        self.path = f"{self.storage_path}/{name}"
+
+    @property
+    def local(self) -> Path | None:
+        """The folder as a local path, none when it is remote."""
+        return Path(self.path) if isinstance(self.filesystem, pyarrow.fs.LocalFileSystem) else None
+
+    def exists(self) -> bool:
+        """Whether a run of this name has begun here."""
+        return self.has("config.yaml")
+
+    def has(self, name: str) -> bool:
+        """Whether the folder holds this file."""
+        info = self.filesystem.get_file_info(f"{self.path}/{name}")
+        return bool(info.type == pyarrow.fs.FileType.File)
+
+    def read_text(self, name: str) -> str:
+        """A text file of the folder."""
+        with self.filesystem.open_input_stream(f"{self.path}/{name}") as stream:
+            return str(stream.read().decode("utf-8"))
+
+    def write_text(self, name: str, text: str) -> None:
+        """Replace a text file of the folder, whole or not at all."""
+        self._write(name, text.encode("utf-8"))
+
+    def upload(self, folder: Path, name: str = "") -> None:
+        """Copy the files below a local folder into this one (under `name`)."""
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                place = file.relative_to(folder).as_posix()
+                self._write(f"{name}/{place}" if name else place, file.read_bytes())
+
+    def download(self, folder: Path, name: str) -> Path:
+        """Copy one file of the folder to a local folder; returns its path there."""
+        target = folder / Path(name).name
+        with self.filesystem.open_input_stream(f"{self.path}/{name}") as stream:
+            target.write_bytes(stream.read())
+        return target
+
+    def _write(self, name: str, content: bytes) -> None:
+        path = f"{self.path}/{name}"
+        self.filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
+        temporary = f"{path}.part" if self.local else path  # object stores replace whole anyway
+        with self.filesystem.open_output_stream(temporary) as stream:
+            stream.write(content)
+        if temporary != path:
+            self.filesystem.move(temporary, path)
+
+
+class RunWriter:
+    """Writes a run's config, metric lines, TensorBoard events and best weights; rank 0 has one."""
+
+    def __init__(self, folder: RunFolder, config: RunConfig, first_step: int) -> None:
+        self.folder = folder
+        self.config = config
+        folder.write_text("config.yaml", to_yaml(config))
+        local = folder.local
+        self._events = local / "tensorboard" if local else Path(tempfile.mkdtemp())
+        self._writers = {
+            split: SummaryWriter(str(self._events / split), purge_step=first_step + 1)
+            for split in ("train", "val")
+        }
+
+    def scalars(self, split: str, step: int, values: dict[str, Any]) -> None:
+        """Points of the TensorBoard curves; names without a curve are left out."""
+        for name, value in values.items():
+            if name in TENSORBOARD_NAMES and split in self._writers:
+                self._writers[split].add_scalar(TENSORBOARD_NAMES[name], value, step)
+
+    def lines(self, history: Sequence[dict[str, Any]]) -> None:
+        """Replace metrics.jsonl by these lines and bring the events to storage."""
+        self.folder.write_text("metrics.jsonl", "".join(json.dumps(x) + "\n" for x in history))
+        for writer in self._writers.values():
+            writer.flush()
+        if not self.folder.local:
+            self.folder.upload(self._events, "tensorboard")
+
+    def best_model(self, weights: dict[str, torch.Tensor], metrics: dict[str, Any]) -> None:
+        """Replace model.safetensors."""
+        with tempfile.TemporaryDirectory() as scratch:
+            save_model(Path(scratch) / "model.safetensors", weights, self.config, metrics)
+            self.folder.upload(Path(scratch))
+
+    def close(self) -> None:
+        """Finish the event files."""
+        for writer in self._writers.values():
+            writer.close()
+        if not self.folder.local:
+            self.folder.upload(self._events, "tensorboard")
+            shutil.rmtree(self._events, ignore_errors=True)
+
+
+def save_model(
+    path: Path, weights: dict[str, torch.Tensor], config: RunConfig, metrics: dict[str, Any]
+) -> None:
+    """Write weights with what is needed to use them: config, class order, versions, metrics."""
+    metadata = {
+        "family": config.model.family,
+        "config": json.dumps(config.model_dump(mode="json")),
+        "classes": json.dumps(list(CONDITIONS)),
+        "versions": json.dumps(
+            {
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+            }
+        ),
+        "metrics": json.dumps(metrics),
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    save_file(tensors, path, metadata=metadata)
+
+
+def load_model(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Weights and metadata of a model file.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or not one of ours.
+    """
+    try:
+        weights = load_file(path)
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"model file {path} cannot be read: {error}") from None
+    if "family" not in metadata:
+        raise CheckpointError(f"{path} holds weights but not their family and config.")
+    return weights, metadata

@@ -1,0 +1,100 @@
+"""Everything a run needs to go on as if it had never stopped, as a folder of plain files.
+
+state.json          progress, metric lines so far, best value, config
+model.safetensors   weights and buffers
+optimizer.pt        optimiser and gradient scaler; tensors and numbers only
+totals.safetensors  sums of the epoch that has begun
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mtl.errors import CheckpointError
+
+FORMAT = 1
+
+
+@dataclass
+class TrainingState:
+    """Where a run is. Mutable: the loop moves it forward step by step."""
+
+    step: int = 0
+    """Optimiser steps done."""
+    seconds: float = 0.0
+    """Time trained so far, over all interruptions."""
+    history: list[dict[str, Any]] = field(default_factory=list)
+    """The lines of metrics.jsonl."""
+    best: float | None = None
+    """Best value of the watched metric so far."""
+    finished: bool = False
+    """Whether the final tracking has been done too."""
+    totals: dict[str, Tensor] = field(default_factory=dict)
+    """Statistics summed over the epoch so far and over all ranks, float64 on the CPU."""
+    model: dict[str, Tensor] = field(default_factory=dict)
+    """Weights and buffers."""
+    optimizer: dict[str, Any] | None = None
+    """Optimiser state inside a stage, none between stages."""
+    scaler: dict[str, Any] | None = None
+    """State of the fp16 gradient scaler."""
+
+    def save(self, folder: Path, config: dict[str, Any]) -> None:
+        """Write the state into an existing empty folder; `config` is the resolved run config."""
+        save_file(_contiguous(self.model), folder / "model.safetensors")
+        save_file(_contiguous(self.totals), folder / "totals.safetensors")
+        torch.save({"optimizer": self.optimizer, "scaler": self.scaler}, folder / "optimizer.pt")
+        progress = {
+            "format": FORMAT,
+            "step": self.step,
+            "seconds": self.seconds,
+            "best": self.best,
+            "finished": self.finished,
+            "history": self.history,
+            "config": config,
+        }
+        (folder / "state.json").write_text(json.dumps(progress), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> TrainingState:
+        """Read a saved state.
+
+        Raises:
+            CheckpointError: if a file is missing, damaged or of another format.
+        """
+        try:
+            progress = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+            if progress["format"] != FORMAT:
+                raise CheckpointError(
+                    f"checkpoint {folder} has format {progress['format']}, this version reads "
+                    f"{FORMAT}; go on with the version that wrote it."
+                )
+            rest = torch.load(folder / "optimizer.pt", map_location="cpu", weights_only=True)
+            return cls(
+                step=progress["step"],
+                seconds=progress["seconds"],
+                history=progress["history"],
+                best=progress["best"],
+                finished=progress["finished"],
+                totals=load_file(folder / "totals.safetensors"),
+                model=load_file(folder / "model.safetensors"),
+                optimizer=rest["optimizer"],
+                scaler=rest["scaler"],
+            )
+        except CheckpointError:
+            raise
+        except Exception as error:
+            raise CheckpointError(
+                f"checkpoint {folder} cannot be read ({type(error).__name__}: {error}); "
+                "delete this folder to go on from the one before."
+            ) from error
+
+
+def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
