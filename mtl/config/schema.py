@@ -44,7 +44,7 @@ class DataConfig(Config):
     labels: str | None = None
     """Folder or URI with <split>_*/<sequence>/*.jsonl condition files; none: beside the splits."""
     label_rule: Literal["hiptrack", "simtrack"] = "hiptrack"
-    """Which of several flags wins: first in a fixed order (hiptrack) or in the record (simtrack)."""
+    """Which flag wins if several are set: first in a fixed order, or in the record (simtrack)."""
     min_confidence: Ratio = 0.0
     """VLM flags below this confidence are read as not set."""
     box_format: Literal["xywh", "xyxy"] = "xywh"

@@ -89,7 +89,7 @@ def test_an_unknown_key_names_the_file_and_the_nearest_known_key(tmp_path: Path)
 def test_a_wrong_file_is_named(text: str, message: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(text)
-    with pytest.raises(ConfigError, match="mine.yaml") as caught:
+    with pytest.raises(ConfigError, match=r"mine\.yaml") as caught:
         load(str(file))
     assert message in str(caught.value)
 

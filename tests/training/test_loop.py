@@ -24,9 +24,8 @@ from mtl.training.state import TrainingState
 
 
 class Regression:
-    weights = {"mse": 2.0}
-
     def __init__(self, poison_at: int | None = None) -> None:
+        self.weights = {"mse": 2.0}
         self.poison_at = poison_at
         self.modes: list[str] = []
 
@@ -78,7 +77,7 @@ class NumberedBatches:
         return (self.make(n, 1) for n in validation_numbers(self.config.val_samples, 8, 0, 1))
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -94,7 +93,7 @@ class DiskReporter:
 
     def checkpoint(self, state: TrainingState, improved: bool) -> None:
         if self.saved == self.die_after:
-            raise Killed
+            raise KilledError
         target = self.folder / f"{self.saved:03}"
         target.mkdir(parents=True)
         state.save(target, {})
@@ -143,7 +142,7 @@ def test_resume_equals_uninterrupted_run(tmp_path: Path, every: str, die_after: 
     whole = train(run_of(config, DiskReporter(tmp_path / "whole")), TrainingState())
 
     broken = DiskReporter(tmp_path / "broken", die_after)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(run_of(config, broken), TrainingState())
     resumed = DiskReporter(tmp_path / "resumed")
     state = train(run_of(config, resumed), broken.last())

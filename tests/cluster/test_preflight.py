@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cluster.preflight import check_name, differences
+from cluster.train import main, resolve
+from mtl.config.load import load, to_yaml
+from mtl.errors import ConfigError, RunExistsError
+from mtl.training.run_folder import RunFolder
+
+
+def started(tmp_path: Path, *words: str) -> RunFolder:
+    config = load("demo", [f"storage={tmp_path}", "name=first", *words])
+    folder = RunFolder(config.storage, "first")
+    folder.write_text("config.yaml", to_yaml(config))
+    return folder
+
+
+def test_a_name_in_use_is_refused(tmp_path: Path) -> None:
+    folder = started(tmp_path)
+    config = load("demo", [f"storage={tmp_path}", "name=first"])
+    with pytest.raises(RunExistsError, match=r"run 'first' exists .* give resume=true"):
+        check_name(config, folder)
+
+
+def test_resume_needs_a_run_of_that_name(tmp_path: Path) -> None:
+    config = load("demo", [f"storage={tmp_path}", "name=none", "resume=true"])
+    with pytest.raises(ConfigError, match="there is no run 'none'"):
+        check_name(config, RunFolder(config.storage, "none"))
+
+
+def test_resume_refuses_another_recipe_and_names_the_key(tmp_path: Path) -> None:
+    folder = started(tmp_path)
+    words = [f"storage={tmp_path}", "name=first", "resume=true", "loss.giou=3"]
+    with pytest.raises(ConfigError, match=r"started with loss\.giou=2\.0, now it is 3\.0"):
+        check_name(load("demo", words), folder)
+
+
+def test_resume_may_change_where_and_how_it_runs(tmp_path: Path) -> None:
+    folder = started(tmp_path)
+    words = [f"storage={tmp_path}", "name=first", "resume=true", "cluster.workers=2"]
+    check_name(load("demo", [*words, "training.log_every=1"]), folder)
+
+
+def test_resume_by_name_alone_takes_the_saved_config(tmp_path: Path) -> None:
+    started(tmp_path, "loss.giou=3", "seed=5")
+    config = resolve([f"storage={tmp_path}", "name=first", "resume=true"])
+    assert (config.loss.giou, config.seed, config.resume) == (3.0, 5, True)
+
+
+def test_resume_without_a_name_says_what_is_missing() -> None:
+    with pytest.raises(ConfigError, match="needs name="):
+        resolve(["resume=true"])
+
+
+def test_a_run_without_a_name_is_called_after_preset_and_time() -> None:
+    assert str(resolve([]).name).startswith("demo-20")
+    assert str(resolve(["hiptrack"]).name).startswith("hiptrack-20")
+
+
+def test_differences_name_whole_paths() -> None:
+    old, new = load("demo"), load("demo", ["model.memory.capacity=9", "checkpoint.keep=5"])
+    assert [key for key, _, _ in differences(old, new)] == ["model.memory.capacity"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nosuch"], "neither a preset nor a YAML file"),
+        (["demo", "model.backbone.dept=3"], "did you mean 'model.backbone.depth'"),
+        (["demo", "data.root=/no/such/folder"], "/no/such/folder"),
+        (["demo", "oops"], "write section.key=value"),
+    ],
+)
+def test_the_command_ends_with_one_sentence_and_status_1(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, f"storage={tmp_path}"]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+
+
+def test_help_names_presets_and_common_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    for word in ("demo", "hiptrack", "resume=true", "cluster.workers", "data.root"):
+        assert word in text

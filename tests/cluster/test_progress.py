@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+
+from cluster.progress import duration, epoch_lines, progress_line
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (61, "1:01"), (3661, "1:01:01")]
+)
+def test_duration_reads_like_a_clock(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_the_running_epoch_stands_in_one_line() -> None:
+    news = {
+        "epoch": 2, "num_epochs": 9, "stage": "full", "step": 70, "num_steps": 400,
+        "losses": {"loss/total": 1.25}, "samples_per_second": 61.4, "eta_s": 95,
+    }  # fmt: skip
+    text = progress_line(news)
+    for part in ("epoch 2/9", "full", "step 70/400", "loss 1.250", "61 samples/s", "1:35 left"):
+        assert part in text
+
+
+def test_a_number_that_was_not_measured_is_a_dash_and_skipped_items_are_said() -> None:
+    line = {"epoch": 1, "stage": "full", "split": "val", "loss/total": 2.0, "iou": 0.5}
+    (text,) = epoch_lines([line | {"skipped": 3}], num_epochs=4)
+    assert "iou 0.500" in text
+    assert "accuracy   –" in text
+    assert "3 bad items skipped" in text
