@@ -7,6 +7,7 @@ Each changes the script of a normal sequence and returns whether the result can 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -70,7 +71,7 @@ def occlude(plan: Plan, rng: np.random.Generator) -> bool:
 LIGHTS: tuple[tuple[tuple[float, float, float], tuple[float, float, float], float], ...] = (
     ((0.30, 0.33, 0.46), (0.0, 0.0, 6.0), 0.0),  # dusk
     ((1.10, 0.58, 0.26), (18.0, 4.0, 0.0), 0.0),  # red evening light
-    ((1.25, 1.15, 0.95), (30.0, 24.0, 8.0), 1.0),  # sun in the lens
+    ((1.5, 1.38, 1.1), (-10.0, -14.0, -20.0), 1.0),  # sun in the lens
     ((0.40, 0.55, 0.62), (0.0, 4.0, 10.0), 0.0),  # under a storm cloud
 )
 """Gain, lift and glare of the lights that replace the first one."""
@@ -140,30 +141,28 @@ def blur_motion(plan: Plan, rng: np.random.Generator) -> bool:
 
 
 def vary_appearance(plan: Plan, rng: np.random.Generator) -> bool:
-    """The vessel turns and shows its end and its other, differently painted side, lights on."""
+    """The vessel turns, shows its end or its other, differently painted side, and lights up."""
+    if plan.kind == "buoy":
+        return False
     frames = len(plan.x)
     start = onset(frames, rng)
     plan.look = other_side(plan.look, rng)
-    # the side that shows after the turn is the port side when heading right before it
-    direction = float(rng.choice((-1, 1)))
-    goal = float(rng.uniform(1.0, 1.35)) if plan.variant % 2 == 0 else float(rng.uniform(1.8, 2.6))
-    turn_time = max(1.0, 0.16 * frames)
-    progress = np.clip((np.arange(frames) - start + 2) / turn_time, 0, 1)
-    wander = 0.12 * np.sin(0.3 * np.arange(frames)) * (progress >= 1)
-    turned = direction * (goal * progress + wander)
+    plan.later_look = replace(plan.look, lit=True)
+    if plan.kind == "sailing_boat":  # sets other sails as well
+        plan.look = replace(plan.look, cargo=(1, 0))
+        plan.later_look = replace(plan.later_look, accent=plan.look.port, cargo=(0, 1))
+    goal = float(rng.uniform(1.2, 1.45)) if plan.variant % 2 == 0 else float(rng.uniform(1.8, 2.6))
+    t = np.arange(frames)
+    progress = np.clip((t - start + 2) / max(1.0, 0.16 * frames), 0, 1) * (t > 0)
+    wander = 0.12 * np.sin(0.3 * t) * (progress >= 1)
+    turned = float(rng.choice((-1, 1))) * (goal * progress + wander)
     plan.active = np.abs(turned) >= 0.7
-    plan.active[0] = False
-    plan.yaw = np.round((plan.yaw + np.where(np.arange(frames) == 0, 0, turned)) / 0.04) * 0.04
-    plan.lit = plan.active.copy()
-    solid = build_vessel(plan.look)
-    # the box may shrink with the silhouette, but only as far as the rules for size allow
-    aspects = np.array([aspect_of(solid, float(y)) for y in plan.yaw])
-    extreme = np.maximum(aspects, 1 / aspects)
-    smallest = np.maximum(31.5, 26.0 * np.sqrt(extreme))
-    plan.side = np.maximum(plan.side, smallest * 1.01)
-    if plan.kind == "buoy":
-        plan.look = other_side(plan.look, rng)
-    return bool(plan.kind != "buoy")
+    plan.yaw = np.round((plan.yaw + turned) / 0.04) * 0.04
+    # the silhouette narrows; what is left must still have the pixels of a normal target
+    aspects = np.array([aspect_of(build_vessel(plan.look), float(yaw)) for yaw in plan.yaw])
+    smallest = 26.3 * np.sqrt(np.maximum(aspects, 1 / aspects))
+    plan.side = np.maximum(plan.side, np.maximum(31.8, smallest))
+    return True
 
 
 def cut_by_border(plan: Plan, rng: np.random.Generator) -> bool:
@@ -191,11 +190,12 @@ def cut_by_border(plan: Plan, rng: np.random.Generator) -> bool:
     moved = np.diff(np.concatenate([[share[0]], share])) * along
     if wide:
         plan.camera.pan[:] -= np.cumsum(moved) * (1 if border == "right" else -1) * 0.7
-    elif border == "bottom":
-        plan.drop = plan.height - plan.camera.horizon + share * h
-        plan.camera.horizon[:] += 0.3 * np.cumsum(moved)
-    else:
-        plan.camera.horizon[:] -= 0.3 * np.cumsum(moved)
+    else:  # the camera tilts, and the horizon goes with the target
+        low = 1.0 if border == "top" else plan.height / h
+        sign = -1.0 if border == "top" else 1.0
+        waterline = h * (low + sign * share)
+        plan.drop = np.full(frames, (0.12 if border == "top" else 0.4) * plan.height)
+        plan.camera.horizon[:] = waterline - plan.drop
     plan.extras.clear()
     return True
 
@@ -215,7 +215,7 @@ def shrink_to_low_resolution(plan: Plan, rng: np.random.Generator) -> bool:
 def clutter_background(plan: Plan, rng: np.random.Generator) -> bool:
     """The target passes an anchorage: many vessels like it, before a harbour."""
     frames = len(plan.x)
-    start = onset(frames, rng)
+    start = max(1, onset(frames, rng) - 2 * (frames >= 12))  # the harbour is in sight before
     plan.coast = "harbour"
     plan.extras.clear()
     side = float(plan.side[0])

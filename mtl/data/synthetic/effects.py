@@ -34,7 +34,7 @@ def flare_layer(height: int, width: int, x: float, y: float) -> np.ndarray:
     dy = (np.arange(height, dtype=np.float32) - y)[:, None]
     distance = np.sqrt(dx * dx + dy * dy) / height
     rays = 0.75 + 0.25 * np.cos(6 * np.arctan2(dy, dx)) ** 2
-    glare: np.ndarray = np.exp(-distance * 1.6) * rays
+    glare: np.ndarray = np.exp(-distance * 2.6) * rays
     return glare[..., None]
 
 

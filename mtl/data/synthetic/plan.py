@@ -79,11 +79,12 @@ class Plan:
     blur: np.ndarray
     """(L, 2) camera or target movement during the exposure, pixels."""
     blurs_all: bool
-    lit: np.ndarray
     keep_inside: bool = True
     """Hold the box inside the picture (all but partial visibility)."""
     cut: tuple[str, np.ndarray] | None = None
     """Border (left, right, top, bottom) and (L,) share of the box beyond it, negative inside."""
+    later_look: Look | None = None
+    """How the target looks in active frames, where that differs."""
     softness: float = 0.0
     extras: list[Extra] = field(default_factory=list)
     piles: Piles | None = None

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from mtl.config.schema import SyntheticConfig
-from mtl.data.synthetic import rules
+from mtl.data.computed_conditions import cut_by_image, low_resolution, scale_variation
 from mtl.data.synthetic.camera import draw_camera, draw_shake
 from mtl.data.synthetic.causes import CAUSES
 from mtl.data.synthetic.plan import Plan, add_vessel, aspect_of
@@ -75,9 +75,9 @@ def computed_flags(plan: Plan) -> dict[str, np.ndarray]:
     """The three conditions told by boxes, each (L,) bool, from the boxes as they are written."""
     boxes = plan.boxes
     return {
-        "scale_variation": np.array([rules.is_scale_variation(b, boxes[0]) for b in boxes]),
-        "low_resolution": np.array([rules.is_low_resolution(b) for b in boxes]),
-        "partial_visibility": np.array([rules.is_cut(b, plan.width, plan.height) for b in boxes]),
+        "scale_variation": np.array([scale_variation(b, boxes[0]) for b in boxes]),
+        "low_resolution": np.array([low_resolution(b) for b in boxes]),
+        "partial_visibility": np.array([cut_by_image(b, plan.height, plan.width) for b in boxes]),
     }
 
 
@@ -108,7 +108,7 @@ def place_target(plan: Plan) -> None:
         placement = _place(plan, t, outline)
         plan.placements.append(placement)
         boxes.append(visible_box(edges, placement, plan.width, plan.height))
-    plan.boxes = np.round(boxes, 4)
+    plan.boxes = np.round(boxes, 4) + 0.0  # no negative zeros
 
 
 def _place(plan: Plan, t: int, outline: np.ndarray) -> Placement:
@@ -188,7 +188,7 @@ def _draw_base(
         speed=float(np.clip(abs(pan_speed) / unit / 1.8, 0.15, 1)) if moves else 0.0,
         variant=variant, coast=coast, fog=np.zeros(frames), gain=np.ones((frames, 3)),
         lift=np.zeros((frames, 3)), flare=np.zeros(frames), blur=np.zeros((frames, 2)),
-        blurs_all=True, lit=np.zeros(frames, dtype=bool),
+        blurs_all=True,
     )  # fmt: skip
     if rng.random() < 0.3:
         _add_company(plan, rng)

@@ -8,7 +8,8 @@ import numpy as np
 
 from mtl.conditions import CONDITIONS
 from mtl.config.schema import SyntheticConfig
-from mtl.data.synthetic import effects, rules
+from mtl.data.computed_conditions import cut_by_image
+from mtl.data.synthetic import effects
 from mtl.data.synthetic.foreground import draw_foam, draw_piles
 from mtl.data.synthetic.palette import draw_palette
 from mtl.data.synthetic.plan import Extra, Plan
@@ -90,7 +91,7 @@ def render_sequence(config: SyntheticConfig, split: str, number: int) -> Rendere
         conditions=[condition if on else "normal" for on in _active(plan, hidden)],
         visible=np.ones(config.frames, dtype=bool),
         visible_share=np.array([p[3] for p in painted]),
-        cut=np.array([rules.is_cut(b, config.width, config.height) for b in boxes]),
+        cut=np.array([cut_by_image(b, config.height, config.width) for b in boxes]),
         masks=np.stack([p[1] for p in painted]),
     )
 
@@ -167,7 +168,7 @@ class _Painter:
         if plan.gain[t].min() != 1.0 or plan.gain[t].max() != 1.0:
             effects.change_light(picture, plan.gain[t], plan.lift[t])
         if self.flare is not None and plan.flare[t] > 0:
-            picture += (230.0 * float(plan.flare[t])) * self.flare
+            picture += (255.0 * float(plan.flare[t])) * self.flare
         if plan.blurs_all and plan.blur[t].any():
             picture = effects.directional_blur(picture, (plan.blur[t, 0], plan.blur[t, 1]))
         if plan.softness > 0:
@@ -201,12 +202,12 @@ class _Painter:
         return mask
 
     def _sprite(self, t: int) -> Sprite:
-        key = (float(self.plan.yaw[t]), bool(self.plan.lit[t]))
+        later = self.plan.later_look if self.plan.active[t] else None
+        key = (float(self.plan.yaw[t]), later is not None)
         if key not in self.sprites:
-            solid = self.solid
-            if key[1]:
-                solid = build_vessel(replace(self.plan.look, lit=True))
-            self.sprites[key] = draw_solid(solid, key[0], self.scale, self.light, lit=key[1])
+            solid = self.solid if later is None else build_vessel(later)
+            lit = later is not None and later.lit
+            self.sprites[key] = draw_solid(solid, key[0], self.scale, self.light, lit)
         return self.sprites[key]
 
     def _whole_area(self, t: int) -> float:
