@@ -1,0 +1,285 @@
+"""HIPTrack (Cai et al., CVPR 2024) with an auxiliary condition head, for training and tracking.
+
+Nothing about a sequence is kept in the module: the caller holds `TemplateState` and `Memory`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mtl.config.schema import ConditionHeadConfig, ModelConfig
+from mtl.errors import ShapeError
+from mtl.geometry.masks import prediction_mask, template_mask
+from mtl.models.condition_head import ConditionHead
+from mtl.models.heads import CenterMaps, CornerMaps, build_box_head
+from mtl.models.memory import AnyMemory, ClipMemory, Memory, RingMemory
+from mtl.models.prompt import (
+    HistoricalPrompt,
+    KeyProjection,
+    PromptEncoder,
+    ResidualBlock,
+    to_map,
+    to_tokens,
+)
+from mtl.models.vit import Backbone
+
+LAST_TEMPLATE_INDEX = 10
+"""Up to this frame the tracker reads the template instead of its memory (HIPTrack spec 7)."""
+EARLY_WRITES = (5, 10)
+"""Frames of that phase which are remembered whatever the update interval is."""
+
+
+class HIPTrackOutput(NamedTuple):
+    """What the model says about B clips of T search frames; maps are None with a corner head."""
+
+    score_map: Tensor | None
+    """(B, T, 1, h, w) in (0, 1)."""
+    size_map: Tensor | None
+    """(B, T, 2, h, w) in (0, 1)."""
+    offset_map: Tensor | None
+    """(B, T, 2, h, w) in cells."""
+    boxes_cxcywh: Tensor
+    """(B, T, 4) over the side of the search crop."""
+    condition_logits: Tensor | None
+    """(B, T, 10); None without a condition head."""
+
+
+class TrackOutput(NamedTuple):
+    """What the model says about one tracked frame, and the memory after it."""
+
+    maps: CenterMaps | CornerMaps
+    """Of the box head."""
+    box_cxcywh: Tensor
+    """(B, 4) read from the maps as they are, over the side of the search crop."""
+    memory: RingMemory
+    """To be given with the next frame."""
+
+
+@dataclass(frozen=True)
+class TemplateState:
+    """What depends on the template and its box alone."""
+
+    tokens: Tensor
+    """(B, Nz, C) embedded."""
+    encoded: Tensor
+    """(B, Ce, h', w') prompt encoder's view of the enlarged template and its mask."""
+
+
+class View(NamedTuple):
+    """Features of one search frame; they depend on no other frame of the sequence."""
+
+    template_map: Tensor
+    """(B, C, hz, wz)."""
+    search_map: Tensor
+    """(B, C, h, w), zero where tokens were removed."""
+    removed: tuple[Tensor | None, ...]
+    """Token numbers each elimination removed."""
+    key: Tensor
+    """(B, h w, Ck)."""
+    thin: Tensor
+    """(B, Cv, h, w)."""
+    pooled: Tensor | None
+    """(B, C) mean kept token; None where no condition head wants it."""
+
+
+class HIPTrack(nn.Module):
+    """One-stream tracker that is prompted by its own earlier results.
+
+    Args:
+        config: sizes of the network and its crops.
+        head: the auxiliary head; without it the model is the published one.
+    """
+
+    def __init__(self, config: ModelConfig, head: ConditionHeadConfig) -> None:
+        super().__init__()
+        width = config.backbone.width
+        value_width = width // 2
+        prompt = config.prompt
+        self.search_size = config.search.size
+        self.template_size = config.template.size
+        self.frames_per_pass = config.frames_per_pass
+        self.update_interval = config.memory.update_interval
+        self.backbone = Backbone(config.backbone, config.template.size, config.search.size)
+        self.box_head = build_box_head(config.box_head, width)
+        self.HIP = HistoricalPrompt(
+            PromptEncoder(width, value_width, prompt.encoder_width, prompt.gate_reduction)
+        )
+        self.key_proj = KeyProjection(width, prompt.key_width)
+        self.key_comp = nn.Conv2d(width, value_width, kernel_size=3, padding=1)
+        self.searchRegionFusion = ResidualBlock(width, width)
+        # Last, so that the tracker's random start is the same with and without it.
+        self.condition_head = ConditionHead(head, width) if head.enabled else None
+
+    def parts(self) -> dict[str, list[nn.Module]]:
+        """The parts a stage can freeze, by the names of its config."""
+        heads: list[nn.Module] = [] if self.condition_head is None else [self.condition_head]
+        return {
+            "backbone": [self.backbone],
+            "prompt": [self.HIP, self.key_proj, self.key_comp, self.searchRegionFusion],
+            "box_head": [self.box_head],
+            "condition_head": heads,
+        }
+
+    def constants(self) -> list[nn.Parameter]:
+        """Parameters that exist for their published names only and never learn."""
+        return [self.backbone.cls_token, self.backbone.pos_embed]
+
+    def forward(
+        self,
+        template: Tensor,
+        search: Tensor,
+        template_boxes_xywh: Tensor,
+        keep_ratio: float | None = None,
+        size_features: Tensor | None = None,
+    ) -> HIPTrackOutput:
+        """Follow the target through B clips, remembering every frame (HIPTrack spec 6).
+
+        Args:
+            template: (B, 3, z, z) normalised.
+            search: (B, T, 3, s, s) normalised.
+            template_boxes_xywh: (B, 4) over the side of the template crop.
+            keep_ratio: share of search tokens each elimination keeps; none: as in tracking.
+            size_features: (B, T, 2) for the condition head, if it has `size_features`.
+
+        Raises:
+            ShapeError: if a shape does not fit the config or the others.
+        """
+        self._check(template, search, template_boxes_xywh)
+        start = self.start(template, template_boxes_xywh)
+        memory = ClipMemory()
+        maps: list[CenterMaps | CornerMaps] = []
+        boxes: list[Tensor] = []
+        pooled: list[Tensor] = []
+        last = search.shape[1] - 1
+        for number, view in enumerate(self._views(start.tokens, search, keep_ratio)):
+            read_from = memory if number else self._template_entry(start, view)
+            found = self._predict(view, read_from)
+            box, _ = found.decode()
+            if number < last:
+                memory = self._remember(memory, search[:, number], view, box)
+            maps.append(found)
+            boxes.append(box)
+            if view.pooled is not None:
+                pooled.append(view.pooled)
+        logits = None
+        if self.condition_head is not None:
+            logits = self.condition_head(torch.stack(pooled, dim=1), size_features)
+        if not isinstance(maps[0], CenterMaps):
+            return HIPTrackOutput(None, None, None, torch.stack(boxes, dim=1), logits)
+        score_map, size_map, offset_map = (
+            torch.stack(frames, dim=1) for frames in zip(*maps, strict=True)
+        )
+        return HIPTrackOutput(score_map, size_map, offset_map, torch.stack(boxes, dim=1), logits)
+
+    def start(self, template: Tensor, template_boxes_xywh: Tensor) -> TemplateState:
+        """What is worth computing once per sequence.
+
+        Args:
+            template: (B, 3, z, z) normalised.
+            template_boxes_xywh: (B, 4) over the side of the template crop.
+        """
+        with self._backbone_grad():
+            tokens = self.backbone.embed_template(template)
+        mask = template_mask(template_boxes_xywh, self.search_size)
+        enlarged = _enlarge(template, self.search_size)
+        return TemplateState(tokens, self.HIP.encoder.encode(enlarged, mask))
+
+    def track(
+        self, template: TemplateState, search: Tensor, memory: RingMemory, index: int
+    ) -> TrackOutput:
+        """Find the target in the next frame (HIPTrack spec 7). Computes no condition.
+
+        Args:
+            template: from `start`.
+            search: (B, 3, s, s) normalised.
+            memory: of this sequence; a new `RingMemory` at its start.
+            index: number of the frame, 1 for the first after the initial one.
+        """
+        (view,) = self._views(template.tokens, search[:, None], None, pool=False)
+        early = index <= LAST_TEMPLATE_INDEX
+        maps = self._predict(view, self._template_entry(template, view) if early else memory)
+        box, _ = maps.decode()
+        if index in EARLY_WRITES if early else index % self.update_interval == 0:
+            memory = self._remember(memory, search, view, box)
+        return TrackOutput(maps, box, memory)
+
+    def _views(
+        self, template_tokens: Tensor, search: Tensor, keep_ratio: float | None, pool: bool = True
+    ) -> Iterator[View]:
+        """Features of each frame; how many go through in one pass changes nothing."""
+        B, T = search.shape[:2]
+        per_pass = self.frames_per_pass or (1 if search.device.type == "cpu" else T)
+        factors = self.backbone.stochastic_depth(B, T, search.device)
+        for first in range(0, T, per_pass):
+            chunk = search[:, first : first + per_pass]
+            n = chunk.shape[1]
+            flat = chunk.flatten(0, 1)
+            with self._backbone_grad():
+                repeated = template_tokens[:, None].expand(-1, n, -1, -1).flatten(0, 1)
+                seen = self.backbone(
+                    repeated,
+                    self.backbone.embed_search(flat),
+                    keep_ratio,
+                    None if factors is None else factors[..., first : first + n].flatten(2),
+                )
+            search_maps = to_map(seen.search, self.backbone.search_side)
+            template_maps = to_map(seen.template, self.backbone.template_side)
+            keys = to_tokens(self.key_proj(search_maps))
+            thin = self.key_comp(search_maps)
+            pooled = None
+            if pool and self.condition_head is not None:
+                pooled = seen.kept.float().mean(dim=1)
+            for number in range(n):
+                frame = slice(number, None, n)
+                yield View(
+                    template_maps[frame],
+                    search_maps[frame],
+                    tuple(None if gone is None else gone[frame] for gone in seen.removed),
+                    keys[frame],
+                    thin[frame],
+                    None if pooled is None else pooled[frame],
+                )
+
+    def _template_entry(self, template: TemplateState, view: View) -> ClipMemory:
+        """The memory of a target that has been seen in the template only."""
+        features = _enlarge(view.template_map, self.backbone.search_side)
+        key = to_tokens(self.key_proj(features))
+        value = to_tokens(self.HIP.encoder.fuse(template.encoded, features))
+        return ClipMemory().append(key, value)
+
+    def _predict(self, view: View, memory: Memory) -> CenterMaps | CornerMaps:
+        prompt = self.HIP.decoder(memory, view.key, view.thin)
+        return self.box_head(self.searchRegionFusion(view.search_map + prompt))
+
+    def _remember(self, memory: AnyMemory, search: Tensor, view: View, box: Tensor) -> AnyMemory:
+        mask = prediction_mask(box, self.search_size, view.removed, self.backbone.search_side**2)
+        encoder = self.HIP.encoder
+        value = encoder.fuse(encoder.encode(search, mask), view.search_map)
+        return memory.append(view.key, to_tokens(value))
+
+    def _backbone_grad(self) -> torch.set_grad_enabled:
+        """No graph where the whole backbone is frozen."""
+        learns = any(parameter.requires_grad for parameter in self.backbone.parameters())
+        return torch.set_grad_enabled(torch.is_grad_enabled() and learns)
+
+    def _check(self, template: Tensor, search: Tensor, boxes: Tensor) -> None:
+        B, z, s = template.shape[0], self.template_size, self.search_size
+        T = search.shape[1] if search.dim() == 5 else 1
+        for name, tensor, wanted in (
+            ("template", template, (B, 3, z, z)),
+            ("search", search, (B, max(T, 1), 3, s, s)),
+            ("template_boxes_xywh", boxes, (B, 4)),
+        ):
+            if tensor.shape != wanted:
+                raise ShapeError(f"{name} must be {wanted}, got {tuple(tensor.shape)}.")
+
+
+def _enlarge(maps: Tensor, side: int) -> Tensor:
+    """Template to search size, corner to corner."""
+    return F.interpolate(maps, size=(side, side), mode="bilinear", align_corners=True)
