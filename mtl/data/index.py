@@ -37,7 +37,6 @@ __all__ = ["FrameIndex", "Sequence", "Split", "build_index", "held_out", "split_
 Split = Literal["train", "val", "test"]
 
 _LOG = logging.getLogger(__name__)
-_In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
 
@@ -116,7 +115,9 @@ def _build(root: str, labels: str | None, config: DataConfig, split: Split) -> F
                 "for validation; add sequences or a val/ folder."
             )
     source = find_labels(root, labels, folder)
-    files = {name: source.find(name) for name in names} if source is not None else {}
+    files: dict[str, str | None] = {}
+    if source is not None:
+        files = dict(zip(names, _each(source.find, names, is_remote(source.place)), strict=True))
     if labels is not None and split == "train" and not any(files.values()):
         raise DataError(
             f"data.labels {labels} has no condition file for any sequence of {place}; give the "
@@ -148,7 +149,7 @@ def _read(
     lengths: list[int] = [0]
     columns: dict[str, list[Any]] = {"frame": [], "box": [], "visible": [], "condition": []}
     places = [join(root, folder, name) for name in names]
-    for name, raw in zip(names, _each(got10k.fetch_sequence, places), strict=True):
+    for name, raw in zip(names, _each(got10k.fetch_sequence, places, is_remote(root)), strict=True):
         truth = got10k.parse_sequence(raw, bad, first_box_only=split == "test")
         if truth is None:
             continue
@@ -216,7 +217,9 @@ def _key(
     """Hash of all that the index depends on; none where the store does not tell of changes."""
     parts: list[Any] = [root, split, stat(join(place, got10k.LIST_FILE))]
     parts += [config.label_rule, config.min_confidence, config.box_format, config.on_error]
-    prints = list(_each(got10k.fingerprint, [join(place, name) for name in names]))
+    prints = list(
+        _each(got10k.fingerprint, [join(place, name) for name in names], is_remote(place))
+    )
     about = {
         file: stat(file) for file in sorted({file for file in files.values() if file is not None})
     }
@@ -272,13 +275,13 @@ def _names(place: str, bad: BadItems) -> list[str]:
     return names
 
 
-def _each(read: Callable[[str], _Out], places: list[str]) -> Iterator[_Out]:
-    """Apply a reader to many places, in order; over a network several at a time."""
-    if not places or not is_remote(places[0]):
-        yield from map(read, places)
+def _each(read: Callable[[str], _Out], names: list[str], remote: bool) -> Iterator[_Out]:
+    """Apply a reader to many names, in order; over a network several at a time."""
+    if not remote:
+        yield from map(read, names)
         return
     with ThreadPoolExecutor(max_workers=16) as pool:
-        yield from pool.map(read, places)
+        yield from pool.map(read, names)
 
 
 def _embedded(config: DataConfig) -> str:

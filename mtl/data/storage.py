@@ -74,7 +74,7 @@ def list_folder(place: str) -> list[Entry]:
     """Files and folders in a folder, sorted by name."""
     if not is_remote(place):
         with os.scandir(_path(place)) as found:
-            entries = [_local_entry(item.name, item.stat()) for item in found]
+            entries = [_local_entry(item.name, _stat_of(item)) for item in found]
         return sorted(entries)
     system, path = _filesystem(place)
     with _remote_errors(place):
@@ -109,6 +109,13 @@ class _remote_errors:  # noqa: N801 - reads as a verb where it is used
             error, OSError
         ):
             raise OSError(f"{self.place}: {' '.join(str(error).split())}") from error
+
+
+def _stat_of(item: os.DirEntry[str]) -> os.stat_result:
+    try:
+        return item.stat()
+    except FileNotFoundError:  # a link that leads nowhere is neither a file nor a folder
+        return item.stat(follow_symlinks=False)
 
 
 def _path(place: str) -> str:

@@ -121,6 +121,19 @@ def test_label_files_must_fit(tmp_path, text):
     assert parse(folder, "skip")[0] is None
 
 
+def test_frames_follow_their_numbers_whatever_their_length(tmp_path):
+    folder = write_sequence(tmp_path / "a", 12)
+    for number in range(1, 13):
+        (folder / f"{number:08d}.jpg").rename(folder / f"img{number}.jpg")
+    assert parse(folder)[0].pictures == [f"img{number}.jpg" for number in range(1, 13)]
+
+
+def test_link_that_leads_nowhere_is_no_sequence(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").symlink_to(tmp_path / "nowhere")
+    assert names(tmp_path)[0] == ["a"]
+
+
 def names(folder, on_error="stop"):
     bad = BadItems(on_error)
     return sequence_names(str(folder), list_folder(str(folder)), bad), bad.counts
