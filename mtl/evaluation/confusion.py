@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mtl.conditions import CONDITIONS
 from mtl.errors import ShapeError
 
 
@@ -29,7 +30,9 @@ def class_accuracy(confusion: np.ndarray) -> np.ndarray:
     return accuracy
 
 
-def condition_metrics(confusion: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:
+def condition_metrics(
+    confusion: np.ndarray, class_names: Sequence[str] = CONDITIONS
+) -> dict[str, float]:
     """Metrics of the condition head by name.
 
     `accuracy` is the share of samples named rightly, `balanced_accuracy` the mean of the class
