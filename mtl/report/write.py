@@ -1,0 +1,156 @@
+"""The report of a run: one HTML file that opens anywhere, offline."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import yaml
+
+from mtl.errors import DataError
+from mtl.files import write_atomically
+from mtl.report.conditions import condition_section
+from mtl.report.frames import Picture, require_picture
+from mtl.report.html import (
+    Html,
+    definitions,
+    details,
+    image,
+    join,
+    page,
+    paragraph,
+    section,
+    tag,
+    text,
+)
+from mtl.report.metrics import History, is_number, read_metrics
+from mtl.report.tracking import tracking_section
+from mtl.report.training import curve_section, empty_note, epoch_table, last_and_best, tiles
+from mtl.report.values import MISSING, duration, number
+
+MAX_WIDTH = 960
+"""Wider pictures are made smaller; the page shows them no wider."""
+
+
+def write_report(run_folder: Path, pictures: Sequence[Picture] = ()) -> Path:
+    """Write report.html into a run folder, whole or not at all.
+
+    Reads config.yaml, metrics.jsonl and results/. What a run has not got (yet) is shown as missing:
+    it may have stopped in its first epoch, have no labels, or never have tracked.
+
+    Args:
+        run_folder: local folder of the run.
+        pictures: tracked frames (`frames.draw_tracked`), shown in this order.
+
+    Returns:
+        Path of the report.
+
+    Raises:
+        DataError: if there is no readable config.yaml, or a metrics line or result file is broken;
+            names file and line.
+        ShapeError: if a picture is not (H, W, 3) uint8.
+    """
+    config_text, config = _read_config(run_folder / "config.yaml")
+    metrics = run_folder / "metrics.jsonl"
+    history = History.of(read_metrics(metrics) if metrics.exists() else [])
+    facts = _facts(config, config_text, history)
+    name = str(config.get("name") or run_folder.resolve().name)
+    document = page(
+        f"{name} – training report",
+        tag(
+            "header",
+            join([paragraph("Training report", "kicker"), tag("h1", text(name))]),
+        ),
+        empty_note(history),
+        tiles(history),
+        section(
+            "Summary",
+            tag("div", join([last_and_best(history), definitions(facts)]), "pair")
+            if history.epochs
+            else definitions(facts),
+        ),
+        tracking_section(history, run_folder / "results"),
+        _pictures(pictures),
+        curve_section(history),
+        condition_section(history),
+        section(
+            "Everything",
+            epoch_table(history),
+            details("Resolved config", tag("pre", text(config_text))),
+        ),
+    )
+    path = run_folder / "report.html"
+    write_atomically(path, document.encode("utf-8", "replace"))
+    return path
+
+
+def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        content = path.read_text(encoding="utf-8")
+        config = yaml.safe_load(content)
+    except FileNotFoundError:
+        raise DataError(f"{path} is absent; give the folder of a run.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as text: {error}.") from None
+    except yaml.YAMLError as error:
+        raise DataError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(config, dict):
+        raise DataError(f"{path} must be a map of keys; give the folder of a run.")
+    return content, config
+
+
+def _facts(config: dict[str, Any], config_text: str, history: History) -> list[tuple[str, str]]:
+    stages = config.get("stages")
+    stages = stages if isinstance(stages, dict) else {}
+    planned = [_lookup(stages, stage, "epochs") for stage in stages]
+    total = sum(planned) if all(isinstance(count, int) for count in planned) else None
+    train = history.last("train")
+    seconds = [x["seconds"] for x in history.epochs if is_number(x.get("seconds"))]
+    skipped = [x["skipped"] for x in history.epochs if is_number(x.get("skipped"))]
+    return [
+        ("Model", _shown(_lookup(config, "model", "family"))),
+        ("Data", _shown(_lookup(config, "data", "root") or "embedded sequences")),
+        ("Stages", " → ".join(_stage(stages, stage) for stage in stages) or MISSING),
+        ("Epochs finished", f"{len(history.places())} of {_shown(total)}"),
+        ("Training time", duration(max(seconds) if seconds else None)),
+        ("Samples seen", number(train.get("samples"))),
+        ("Optimiser steps", number(train.get("step"))),
+        ("Items skipped", number(sum(skipped) if skipped else None)),
+        ("Seed", _shown(config.get("seed"))),
+        ("Config digest", hashlib.sha256(config_text.encode()).hexdigest()[:12]),
+    ]
+
+
+def _stage(stages: dict[str, Any], name: str) -> str:
+    epochs, rate = _lookup(stages, name, "epochs"), _lookup(stages, name, "learning_rate")
+    unit = "epoch" if epochs == 1 else "epochs"
+    return f"{name}: {_shown(epochs)} {unit} at {_shown(rate)}"
+
+
+def _lookup(config: dict[str, Any], *keys: str) -> Any:
+    value: Any = config
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _shown(value: Any) -> str:
+    return MISSING if value is None else str(value)
+
+
+def _pictures(pictures: Sequence[Picture]) -> Html:
+    figures = []
+    for picture in pictures:
+        require_picture(picture.image, f"picture '{picture.title}'")
+        pixels, width = picture.image, picture.image.shape[1]
+        if width > MAX_WIDTH:
+            height = max(1, round(pixels.shape[0] * MAX_WIDTH / width))
+            pixels = cv2.resize(pixels, (MAX_WIDTH, height), interpolation=cv2.INTER_AREA)
+        _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+        description = f"Tracked frame: {picture.title}"
+        figures.append(image(data.tobytes(), "image/jpeg", description, picture.title))
+    content = tag("div", join(figures), "pictures") if figures else Html("")
+    return section("Tracked frames", content)
