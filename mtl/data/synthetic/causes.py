@@ -52,7 +52,7 @@ def occlude(plan: Plan, rng: np.random.Generator) -> bool:
     size = min(size, 1.5)
     other_w = size * side * np.sqrt(other_aspect)
     touch = (w + other_w) / 2
-    depth = min(0.5 * w, touch) if kind != "buoy" else 0.95 * other_w
+    depth = min(0.55 * w, touch) if kind != "buoy" else 0.95 * other_w
     sway = 0.12 * w * np.sin(0.35 * np.maximum(t - start, 0) + rng.uniform(-0.5, 0.5))
     inside = np.minimum(depth, 0.3 * w + 0.25 * w * np.maximum(t - start, 0))
     offset = np.where(t < start, touch + approach * w * 1.1 + 1.0, touch - inside - sway)
@@ -97,16 +97,19 @@ def vary_scale(plan: Plan, rng: np.random.Generator) -> bool:
     frames = len(plan.x)
     start = max(1, onset(frames, rng) - 3 * (frames >= 12))
     grows = plan.variant % 2 == 0
-    ratio = float(rng.uniform(1.6, 2.0)) if grows else float(rng.uniform(0.48, 0.6))
+    ratio = float(rng.uniform(1.8, 2.3)) if grows else float(rng.uniform(0.44, 0.54))
     aspect = aspect_of(build_vessel(plan.look), float(plan.yaw[0]))
     lengthy = np.sqrt(aspect), 1 / np.sqrt(aspect)
-    top = min(0.88 * plan.width / lengthy[0], 0.86 * plan.height / lengthy[1]) / max(ratio, 1.0)
-    bottom = max(31.0, 25.5 * max(lengthy)) / min(ratio, 1.0)
+    largest = min(0.88 * plan.width / lengthy[0], 0.86 * plan.height / lengthy[1])
+    smallest = max(31.0, 25.5 * max(lengthy))
+    most = 0.97 * largest / smallest  # what a small picture has room for
+    if most < 1.5:
+        return False
+    ratio = float(np.clip(ratio, 1 / most, most))
+    top, bottom = largest / max(ratio, 1.0), smallest / min(ratio, 1.0)
     unit = min(plan.width / 256, plan.height / 192)
     if grows:
         top = min(top, max(48.0 * unit, bottom))
-    if top < bottom:
-        return False
     side0 = float(rng.uniform(bottom, min(top, 1.35 * bottom)))
     ramp = np.clip((np.arange(frames) - start + 1) / max(1.0, 0.3 * frames), 0, 1)
     change = ratio**ramp
@@ -128,9 +131,10 @@ def blur_motion(plan: Plan, rng: np.random.Generator) -> bool:
     side = float(plan.side[0])
     angle = float(rng.uniform(-0.5, 0.5))
     direction = np.array([np.cos(angle), np.sin(angle)])
-    length = side * rng.uniform(0.38, 0.55, size=frames) * plan.active
-    plan.blur = length[:, None] * direction[None, :]
     plan.blurs_all = plan.variant % 3 != 2
+    shares = (0.45, 0.62) if plan.blurs_all else (0.6, 0.8)
+    length = side * rng.uniform(*shares, size=frames) * plan.active
+    plan.blur = length[:, None] * direction[None, :]
     if plan.blurs_all:
         jerk = 0.16 * side * rng.standard_normal(frames) * plan.active
         jerk = np.clip(jerk, -0.18 * side, 0.18 * side)

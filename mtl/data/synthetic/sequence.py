@@ -20,7 +20,7 @@ from mtl.data.synthetic.sprite import Placement, Sprite, draw_solid, outline_of,
 from mtl.data.synthetic.vessels import KINDS, build_vessel
 from mtl.errors import ConfigError
 
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 """Part of the cache key; goes up whenever the same configuration gives other pictures."""
 
 SPLITS = {"train": 0, "val": 1, "test": 2}
