@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import NamedTuple
 
-from mtl.data.index import FrameIndex, build_index
-
 from mtl.config.schema import DataConfig, RunConfig
+from mtl.data.index import FrameIndex, build_index
 from mtl.data.synthetic import embedded_dataset
-from mtl.errors import ConfigError, DataError
+from mtl.errors import ConfigError
 
 
 class Indices(NamedTuple):
@@ -20,15 +19,10 @@ class Indices(NamedTuple):
     tracked: dict[str, FrameIndex]
     """Splits tracked at the end, by name."""
 
-
-def with_root(data: DataConfig) -> DataConfig:
-    """The same config with the embedded sequences' folder where it names no root.
-
-    Renders them first where this machine does not have them yet.
-    """
-    if data.root is not None:
-        return data
-    return data.model_copy(update={"root": str(embedded_dataset(data.synthetic))})
+    def named(self) -> dict[str, FrameIndex]:
+        """Every split once, by name."""
+        val = {} if self.val is None else {"val": self.val}
+        return {"train": self.train, **val, **self.tracked}
 
 
 def local_index(data: DataConfig, index: FrameIndex) -> FrameIndex:
@@ -45,7 +39,7 @@ def build_indices(config: RunConfig) -> Indices:
         DataError: a split is missing, empty or unusable.
         ConfigError: the batch is larger than the data.
     """
-    data = with_root(config.data)
+    data = config.data
     train = build_index(data, "train")
     if config.training.batch_size > train.num_frames:
         raise ConfigError(
@@ -54,9 +48,7 @@ def build_indices(config: RunConfig) -> Indices:
             "lower it."
         )
     val = build_index(data, "val") if config.training.val_samples else None
-    tracked = {}
+    tracked: dict[str, FrameIndex] = {}
     for split in config.evaluation.splits:
         tracked[split] = val if split == "val" and val else build_index(data, split)
-        if not tracked[split].num_sequences:
-            raise DataError(f"split '{split}' below {data.root} has no sequences to track.")
     return Indices(train, val, tracked)

@@ -70,7 +70,7 @@ def _trainer(config: RunConfig, folder: RunFolder, job: Job) -> ray.train.torch.
         resources["GPU"] = cluster.gpus_per_worker
     return ray.train.torch.TorchTrainer(
         train_worker,
-        train_loop_config=job,  # type: ignore[arg-type]
+        train_loop_config={"job": job},
         scaling_config=ray.train.ScalingConfig(
             num_workers=cluster.workers,
             use_gpu=bool(cluster.gpus_per_worker),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from mtl.config.schema import RunConfig
+from mtl.report.run_report import report_run
 from mtl.training.run_folder import RunFolder
 
 ROWS = ("loss/total", "iou", "accuracy", "balanced_accuracy", "ao", "sr_50", "sr_75", "fps")
@@ -35,6 +38,19 @@ def final_table(folder: RunFolder, config: RunConfig, console: Console) -> None:
         ("report", "report.html"),
     ):
         console.print(f"{what:<17} {folder.path}/{name}", markup=False)
+
+
+def publish_report(folder: RunFolder) -> None:
+    """Write report.html into the run folder, through a local copy where the folder is remote."""
+    if folder.local:
+        report_run(folder.local)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch)
+        for name in ("config.yaml", "metrics.jsonl"):
+            folder.download(copy, name)
+        folder.download_tree(copy, "results")
+        folder.write_text("report.html", report_run(copy).read_text(encoding="utf-8"))
 
 
 def columns_of(history: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:

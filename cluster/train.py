@@ -22,7 +22,7 @@ import cluster.settings  # noqa: F401 - before Ray
 from cluster.data import build_indices
 from cluster.job import connect, run_training
 from cluster.preflight import check_name, check_resources, saved_config, with_gpus
-from cluster.summary import final_table
+from cluster.summary import final_table, publish_report
 from mtl.config.load import load, preset_names
 from mtl.config.schema import RunConfig
 from mtl.errors import ConfigError, MtlError
@@ -79,10 +79,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_name(config, folder)
         console.print(f"run '{config.name}' in {folder.path}", markup=False)
         indices = build_indices(config)
+        for split, index in indices.named().items():
+            for reason, count in index.skipped.items():
+                console.print(f"{split}: {count} left out: {reason}", style="yellow", markup=False)
         started_cluster = connect(config)
         config = with_gpus(config)
         check_resources(config)
         run_training(config, indices, folder, console)
+        publish_report(folder)
         final_table(folder, config, console)
         return 0
     except MtlError as error:

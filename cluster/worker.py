@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import ray
 import ray.train
@@ -19,6 +20,7 @@ from cluster.ingest import RayBatches
 from cluster.reporter import RayReporter
 from mtl.config.schema import RunConfig
 from mtl.evaluation.one_pass import summarize
+from mtl.models.hiptrack import HIPTrack
 from mtl.tasks.build import build_task
 from mtl.tracking.split import track_share
 from mtl.training.distributed import gather_objects, world
@@ -39,8 +41,9 @@ class Job(NamedTuple):
     """Handle of the `Board` actor."""
 
 
-def train_worker(job: Job) -> None:
+def train_worker(loop_config: dict[str, Job]) -> None:
     """Train from the last checkpoint or the start to the end, then track with the best weights."""
+    job = loop_config["job"]
     config, rank = job.config, world()[0]
     indices: Indices = ray.get(job.indices)
     torch.set_num_threads(config.training.num_threads or config.cluster.cpus_per_worker)
@@ -87,7 +90,7 @@ def _track(
             results = Path(scratch) / "results"
             mine = list(
                 track_share(
-                    model,
+                    cast(HIPTrack, model),
                     config.model,
                     config.data,
                     index,
@@ -98,7 +101,7 @@ def _track(
                 )
             )
             folder.upload(results, "results")
-            everyone = [score for scores in gather_objects(mine) for score in scores]
+            everyone = list(itertools.chain.from_iterable(gather_objects(mine)))
             state.seconds += time.monotonic() - started
             summary = summarize(everyone)
             plan = plan_of(config)

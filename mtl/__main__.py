@@ -58,10 +58,11 @@ def _add_annotate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _annotate(options: argparse.Namespace) -> None:
-    from mtl.data.computed_conditions import write_computed_labels
+    from mtl.data.label_writer import write_computed_labels
 
-    for split, counts in write_computed_labels(options.root, options.out).items():
-        print(f"{split}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+    for what, count in write_computed_labels(options.root, options.out).items():
+        print(f"{what}: {count}")
+    print(f"give data.labels={options.out} to train with these labels")
 
 
 def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -85,7 +85,7 @@ class TrackingTask:
 
     def metrics(self, statistics: dict[str, Tensor]) -> Metrics:
         """`loss/*` and `iou`; with labels also `accuracy`, per condition too, and `confusion`."""
-        sums = {name: value.tolist() for name, value in statistics.items()}
+        sums = {name: float(x) for name, x in statistics.items() if name != "confusion"}
         metrics: Metrics = {}
         total = 0.0
         for name in LOSS_NAMES:
@@ -94,16 +94,19 @@ class TrackingTask:
                 metrics[f"loss/{name}"] = sums[f"loss/{name}"] / count
                 total += self.weights[name] * metrics[f"loss/{name}"]
         metrics = {"loss/total": total, **metrics, "iou": sums["iou"] / sums["frames"]}
-        if "confusion" in sums and sums["labelled"]:
+        if "confusion" in statistics and sums["labelled"]:
             confusion = statistics["confusion"].to(torch.int64).numpy()
             metrics |= condition_metrics(confusion, CONDITIONS)
             metrics["confusion"] = confusion.tolist()
         metrics["skipped"] = int(sums["skipped"])
+        if self.index.skipped:
+            metrics["left_out"] = sum(self.index.skipped.values())
         return metrics
 
     def parameter_groups(self, model: nn.Module, stage: StageConfig) -> list[dict[str, Any]]:
         """The backbone at its own rate, everything else that learns at the stage's rate."""
-        backbone, rest = [], []
+        backbone: list[nn.Parameter] = []
+        rest: list[nn.Parameter] = []
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 (backbone if name.startswith("backbone.") else rest).append(parameter)

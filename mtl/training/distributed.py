@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+T = TypeVar("T")
 
 
 def world() -> tuple[int, int]:
@@ -54,11 +57,11 @@ def share_buffers(model: nn.Module) -> None:
             dist.broadcast(buffer, src=0)
 
 
-def gather_objects(value: object) -> list[object]:
+def gather_objects(value: T) -> list[T]:
     """The values of all ranks, in order of rank, on every rank."""
     size = world()[1]
     if size == 1:
         return [value]
-    values: list[object] = [None] * size
+    values: list[Any] = [None] * size
     dist.all_gather_object(values, value)
     return values

@@ -98,6 +98,14 @@ class RunFolder:
             target.write_bytes(stream.read())
         return target
 
+    def download_tree(self, folder: Path, name: str) -> None:
+        """Copy what lies below a sub-folder, if it exists, under the same name into `folder`."""
+        source = f"{self.path}/{name}"
+        if self.filesystem.get_file_info(source).type == pyarrow.fs.FileType.Directory:
+            target = folder / name
+            target.mkdir(parents=True)
+            pyarrow.fs.copy_files(source, str(target), source_filesystem=self.filesystem)
+
     def _write(self, name: str, content: bytes) -> None:
         path = f"{self.path}/{name}"
         self.filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
