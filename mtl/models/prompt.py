@@ -129,7 +129,7 @@ class BasicBlock(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, inputs, h, w) -> (B, outputs, h / stride, w / stride)."""
-        branch = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(maps)))))
+        branch = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(maps)), inplace=True)))
         return F.relu(branch + (maps if self.downsample is None else self.downsample(maps)))
 
 
@@ -167,7 +167,7 @@ class PromptEncoder(nn.Module):
         Returns:
             (B, 4 stem_width, s / 16, s / 16).
         """
-        maps = F.relu(self.bn1(self.conv1(torch.cat([image, mask], dim=1))))
+        maps = F.relu(self.bn1(self.conv1(torch.cat([image, mask], dim=1))), inplace=True)
         maps = F.max_pool2d(maps, kernel_size=3, stride=2, padding=1)
         return self.layer3(self.layer2(self.layer1(maps)))
 
