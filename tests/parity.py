@@ -98,10 +98,4 @@ def assert_mask(fixture: Fixture, name: str, mask: Tensor) -> None:
 def assert_near(found: Tensor, wanted: np.ndarray | Tensor, tolerance: float, name: str) -> None:
     """Largest absolute difference within the tolerance."""
     error = (found.detach().double().cpu() - torch.as_tensor(wanted).double()).abs().max().item()
-    ERRORS[name.split(".", 1)[-1] if name[:1] == "f" else name] = max(
-        error, ERRORS.get(name.split(".", 1)[-1] if name[:1] == "f" else name, 0.0)
-    )
     assert error <= tolerance, f"{name} is off by {error:.2e}, more than {tolerance:.0e}"
-
-
-ERRORS: dict[str, float] = {}

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mtl.config.schema import LossConfig
+from mtl.losses.heatmap import target_maps
+from mtl.losses.tracking import tracking_losses
+from mtl.models.hiptrack import HIPTrackOutput
+from tests.parity import Fixture
+
+pytestmark = pytest.mark.parity
+
+
+def test_losses_targets_and_gradients_are_the_published_ones(reference_root: Path) -> None:
+    fixture = Fixture(reference_root / "hiptrack" / "losses.npz")
+    cases = sorted({name.split(".")[0] for name in fixture.arrays if "." in name})
+    weights = LossConfig()
+    assert cases
+    for case in cases:
+        true_boxes = torch.from_numpy(fixture[f"{case}.gt_xywh"])
+        boxes = torch.from_numpy(fixture[f"{case}.pred_cxcywh"]).requires_grad_()
+        score_map = torch.from_numpy(fixture[f"{case}.score_map"]).requires_grad_()
+        targets = target_maps(true_boxes, score_map.shape[-1])
+        np.testing.assert_allclose(targets, fixture[f"{case}.heatmap"], rtol=1e-5, err_msg=case)
+        assert int((targets == 1).sum()) == fixture[f"{case}.n_pos"], case
+        output = HIPTrackOutput(score_map[:, None, None], None, None, boxes[:, None], None)
+        losses, iou = tracking_losses(output, true_boxes[:, None])
+        total = sum(getattr(weights, name) * value for name, value in losses.items())
+        assert isinstance(total, torch.Tensor)
+        total.backward()
+        found = [total, losses["giou"], losses["l1"], losses["location"], iou.mean()]
+        np.testing.assert_allclose(
+            [value.item() for value in found],
+            fixture[f"{case}.total_giou_l1_focal_iou"],
+            rtol=1e-5,
+            atol=1e-7,
+            err_msg=case,
+        )
+        for name, tensor in (("grad_pred", boxes), ("grad_score", score_map)):
+            wanted = fixture[f"{case}.{name}"]
+            assert tensor.grad is not None
+            floor = 1e-5 * np.abs(wanted).max()
+            np.testing.assert_allclose(tensor.grad, wanted, rtol=1e-5, atol=floor, err_msg=case)
