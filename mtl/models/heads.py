@@ -5,6 +5,7 @@ Module names are those of the published weights. Boxes are over the side of the 
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,8 @@ from mtl.geometry.boxes import xyxy_to_cxcywh
 
 SCORE_FLOOR = 1e-4
 """Scores and sizes stay this far from 0 and 1."""
+SCORE_PRIOR = 0.1
+"""Score of every cell before training (Lin et al., ICCV 2017, section 4.1)."""
 
 
 class CenterMaps(NamedTuple):
@@ -65,6 +68,9 @@ class CenterHead(nn.Module):
         for branch, outputs in (("ctr", 1), ("offset", 2), ("size", 2)):
             _add_branch(self, branch, inputs, channels, outputs)
         _initialise(self)
+        # Not in the published start, which comes with trained heads: from noise, a score map that
+        # begins at one half spends its first hundreds of steps on the background alone.
+        nn.init.constant_(self.get_parameter("conv5_ctr.bias"), -math.log(1.0 / SCORE_PRIOR - 1.0))
 
     def forward(self, maps: Tensor) -> CenterMaps:
         """(B, inputs, h, w) -> float32 maps."""

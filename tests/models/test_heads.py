@@ -82,6 +82,13 @@ def test_a_head_has_its_branches(kind: str, branches: int) -> None:
     assert len(list(head.children())) == 5 * branches
 
 
+def test_scores_begin_near_their_prior() -> None:
+    torch.manual_seed(0)
+    head = build_box_head(BoxHeadConfig(channels=64), 8).eval()
+    scores = head(torch.randn(4, 8, 6, 6)).score_map
+    assert 0.02 < scores.mean().item() < 0.3
+
+
 def test_condition_head_has_no_size_inputs_by_default() -> None:
     head = ConditionHead(ConditionHeadConfig(hidden_width=16), 8)
     assert head.fc1.in_features == 8
