@@ -113,6 +113,13 @@ def epoch_lines(lines: list[News], num_epochs: int) -> list[str]:
     """A finished epoch: one line for each of its splits."""
     texts = []
     for line in lines:
+        if line["stage"] == "tracking":
+            texts.append(
+                f"tracked {line['sequences']} sequences of split '{line['split']}'  "
+                + "  ".join(f"{k} {line[k]:.3f}" for k in ("ao", "sr_50", "sr_75") if k in line)
+                + (f"  {line['fps']:.0f} frames/s" if "fps" in line else "")
+            )
+            continue
         parts = [f"epoch {line['epoch']:>2}/{num_epochs} {line['stage']:<6} {line['split']:<5}"]
         for name, label in (("loss/total", "loss"), ("iou", "iou"), ("accuracy", "accuracy")):
             parts.append(f"{label} {line[name]:.3f}" if name in line else f"{label}   –  ")

@@ -70,7 +70,7 @@ class RayReporter:
                 state.step,
                 {k: v for k, v in line.items() if k not in step_curves},
             )
-        if "step" in lines[-1] and self._latest:
+        if self._latest:
             speed = {k: self._latest[k] for k in ("samples_per_second", "eta_s")}
             lines = [*lines[:-1], lines[-1] | speed]
         self._board.post.remote({"lines": lines, "num_epochs": self._plan.num_epochs})

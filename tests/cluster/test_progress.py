@@ -28,3 +28,8 @@ def test_a_number_that_was_not_measured_is_a_dash_and_skipped_items_are_said() -
     assert "iou 0.500" in text
     assert "accuracy   –" in text
     assert "3 bad items skipped" in text
+
+
+def test_tracking_has_its_own_line() -> None:
+    line = {"stage": "tracking", "split": "val", "sequences": 3, "ao": 0.5, "fps": 90.4}
+    assert epoch_lines([line], 4) == ["tracked 3 sequences of split 'val'  ao 0.500  90 frames/s"]

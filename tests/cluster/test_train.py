@@ -1,0 +1,173 @@
+"""Whole runs on a real Ray cluster, small enough to take seconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.train import main
+from mtl.training.run_folder import load_model
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = [
+    "data.synthetic.train_sequences=10", "data.synthetic.val_sequences=4",
+    "data.synthetic.frames=20", "data.synthetic.width=128", "data.synthetic.height=96",
+    "training.batch_size=8", "training.samples_per_epoch=64", "training.val_samples=16",
+    "stages.head.epochs=1", "stages.full.epochs=2", "training.log_every=2",
+    "training.num_threads=1", "evaluation.max_sequences=2",
+]  # fmt: skip
+
+
+def metrics_of(run: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        for timing in ("seconds", "fps"):
+            line.pop(timing, None)
+    return lines
+
+
+def command(storage: Path, name: str, *words: str) -> list[str]:
+    script = [sys.executable, str(ROOT / "cluster" / "train.py"), "demo", *TINY]
+    return [*script, f"storage={storage}", f"name={name}", *words]
+
+
+@pytest.fixture(scope="session")
+def straight(local_cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing interrupted, in its storage folder."""
+    storage = tmp_path_factory.mktemp("storage")
+    assert main(["demo", *TINY, f"storage={storage}", "name=straight"]) == 0
+    return storage
+
+
+def test_a_run_leaves_what_the_design_says(straight: Path) -> None:
+    run = straight / "straight"
+    lines = metrics_of(run)
+    assert [(x["epoch"], x["stage"], x["split"]) for x in lines] == [
+        (1, "head", "train"), (1, "head", "val"), (2, "full", "train"), (2, "full", "val"),
+        (3, "full", "train"), (3, "full", "val"), (3, "tracking", "val"),
+    ]  # fmt: skip
+    for line in lines[:-1]:
+        for name in ("total", "giou", "l1", "location", "classification"):
+            assert line[f"loss/{name}"] > 0
+        assert 0 <= line["iou"] <= 1
+        assert 0 <= line["accuracy"] <= 1
+    assert {"ao", "sr_50", "sr_75"} <= set(lines[-1])
+    weights, metadata = load_model(run / "model.safetensors")
+    assert metadata["family"] == "hiptrack"
+    assert "condition_head" in str(sorted(weights))
+    assert len(list((run / "checkpoints").glob("step-*"))) == 2
+    assert list((run / "tensorboard").rglob("events.out.tfevents.*"))
+    results = sorted((run / "results" / "straight").iterdir())
+    assert len(results) == 2
+    assert len((results[0] / f"{results[0].name}_001.txt").read_text().splitlines()) == 20
+    assert "<html" in (run / "report.html").read_text()
+
+
+def test_the_same_name_is_refused_and_nothing_changes(straight: Path) -> None:
+    before = metrics_of(straight / "straight")
+    assert main(["demo", *TINY, f"storage={straight}", "name=straight"]) == 1
+    assert metrics_of(straight / "straight") == before
+
+
+def test_a_finished_run_resumes_to_the_same_numbers(straight: Path) -> None:
+    before = metrics_of(straight / "straight")
+    assert main([f"storage={straight}", "name=straight", "resume=true"]) == 0
+    assert metrics_of(straight / "straight") == before
+
+
+def test_a_killed_run_resumes_to_the_same_numbers(straight: Path, local_cluster: str) -> None:
+    words = command(straight, "killed", "checkpoint.every_steps=3")
+    environment = {**os.environ, "RAY_ADDRESS": local_cluster}
+    process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL)
+    wait_for(straight / "killed" / "metrics.jsonl", process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert len(metrics_of(straight / "killed")) < 7
+    resumed = subprocess.run([*words, "resume=true"], env=environment, capture_output=True)
+    assert resumed.returncode == 0, resumed.stderr.decode()[-2000:]
+    assert metrics_of(straight / "killed") == metrics_of(straight / "straight")
+
+
+def test_two_workers_and_ray_tasks_give_nearly_the_same_numbers(straight: Path) -> None:
+    words = ["cluster.workers=2", "cluster.decode_in_tasks=true", f"storage={straight}"]
+    assert main(["demo", *TINY, *words, "name=two"]) == 0
+    one, two = metrics_of(straight / "straight"), metrics_of(straight / "two")
+    assert len(one) == len(two)
+    assert two[0]["loss/total"] == pytest.approx(one[0]["loss/total"], rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["cluster.workers=4", "cluster.gpus_per_worker=4"], "the cluster has 0"),
+        (["cluster.workers=8", "cluster.cpus_per_worker=2"], "the cluster has 8"),
+        (["cluster.workers=8", "cluster.decode_in_tasks=true"], "needs a CPU beside the workers"),
+        (["training.precision=fp16"], "needs a GPU"),
+        (
+            ["training.batch_size=4096", "training.samples_per_epoch=8192"],
+            "larger than the training",
+        ),
+    ],
+)
+def test_an_impossible_request_is_refused_within_seconds(
+    words: list[str],
+    message: str,
+    local_cluster: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    start = time.monotonic()
+    assert main(["demo", *TINY, f"storage={tmp_path}", "name=no", *words]) == 1
+    assert time.monotonic() - start < 20
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_one_sentence(
+    local_cluster: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["stages.head.learning_rate=1e30", "optimizer.max_grad_norm=1e30"]
+    assert main(["demo", *TINY, f"storage={tmp_path}", "name=nan", *words]) == 1
+    error = capsys.readouterr().err
+    assert "no weight has moved" in error
+    assert "the clips starting at" in error
+    assert error.count("\n") == 1
+
+
+def test_ray_job_submit_runs_it(local_cluster: str, tmp_path: Path) -> None:
+    import ray
+
+    address = f"http://{ray._private.worker._global_node.webui_url}"
+    words = [
+        "stages.full.epochs=0",
+        "evaluation.max_sequences=1",
+        f"storage={tmp_path}",
+        "name=job",
+    ]
+    result = subprocess.run(
+        [
+            str(Path(sys.executable).parent / "ray"), "job", "submit", "--address", address,
+            "--working-dir", str(ROOT), "--", "python", "cluster/train.py", "demo", *TINY, *words,
+        ],
+        capture_output=True, text=True, env={**os.environ, "RAY_AUTH_MODE": "disabled"},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    assert metrics_of(tmp_path / "job")[-1]["stage"] == "tracking"
+
+
+def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 120
+    while not file.exists():
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
