@@ -82,5 +82,7 @@ def _trainer(config: RunConfig, folder: RunFolder, job: Job) -> ray.train.torch.
             storage_filesystem=folder.filesystem,
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=config.checkpoint.keep),
             failure_config=ray.train.FailureConfig(max_failures=0),  # see run_training
+            # mypy takes this for the RunConfig of Ray Train V1.
+            worker_runtime_env={"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}},  # type: ignore[call-arg]
         ),
     )

@@ -18,7 +18,7 @@ from mtl.errors import ConfigError
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 with three mends: 1e-4 is a number, dates are text, a key may stand once only."""
+    """YAML with mends: 1e-4 is a number; dates, yes, no, on, off are text; no key stands twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -32,9 +32,12 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in rules if not tag.endswith(("timestamp", "float"))]
+    first: [
+        (tag, pattern) for tag, pattern in rules if not tag.endswith(("timestamp", "float", "bool"))
+    ]
     for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(true|false)$"), ["t", "f"])
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(\d+\.\d*|\.\d+|\d+)([eE][-+]?\d+)?$|^[-+]?\.(inf|Inf)$|^\.(nan|NaN)$"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -26,10 +26,11 @@ NORM_PRECISION_THRESHOLDS = np.linspace(0.0, 0.5, 51)
 class OnlineTracker(Protocol):
     """What one-pass evaluation needs of a tracker."""
 
-    init: Callable[[np.ndarray, np.ndarray], Any]
-    """Takes the first frame (H, W, 3) uint8 RGB and its box (4,) xywh in pixels."""
-    update: Callable[[np.ndarray], Any]
-    """Takes the next frame; the result has the box as `.box_xywh`."""
+    def init(self, frame: np.ndarray, box_xywh: np.ndarray) -> None:
+        """Start on the first frame (H, W, 3) uint8 RGB with its box (4,) xywh in pixels."""
+
+    def update(self, frame: np.ndarray) -> Any:
+        """Find the target in the next frame; the result has the box as `.box_xywh`."""
 
 
 class TrackedSequence(NamedTuple):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import cluster.settings  # noqa: F401 - before Ray
 
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+# Jobs are started as `python` by the cluster, which finds it where it was started.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 import pytest
 import ray

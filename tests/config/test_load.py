@@ -30,6 +30,11 @@ def test_the_hiptrack_preset_is_the_published_recipe_plus_the_head() -> None:
     }
 
 
+def test_words_are_not_taken_for_truth_values() -> None:
+    assert load("demo", ["name=no"]).name == "no"
+    assert load("demo", ["resume=true"]).resume
+
+
 def test_exponents_without_a_point_are_numbers() -> None:
     config = load("demo", ["stages.full.learning_rate=1e-4", "loss.l1=2"])
     assert config.stages["full"].learning_rate == 1e-4
