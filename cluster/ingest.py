@@ -16,11 +16,11 @@ import numpy as np
 import ray
 import ray.data
 import torch
-from mtl.data.clips import ClipSampler, collate
-from mtl.data.index import FrameIndex
 
 from cluster.data import local_index
 from mtl.config.schema import RunConfig
+from mtl.data.clips import ClipSampler, collate
+from mtl.data.index import FrameIndex
 from mtl.tasks.task import Batch
 from mtl.training.distributed import world
 from mtl.training.numbers import training_numbers, validation_numbers

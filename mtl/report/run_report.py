@@ -51,7 +51,7 @@ def tracked_pictures(data: DataConfig, index: FrameIndex, run_folder: Path) -> l
                 read_image(sequence.frame_uris[frame], data.max_pixels),
                 boxes[frame],
                 truth,
-                f"{sequence.name}  frame {frame + 1}",
+                f"frame {frame + 1} of {len(boxes)}",
             )
             pictures.append(Picture(f"{sequence.name}, frame {frame + 1}", picture))
     return pictures

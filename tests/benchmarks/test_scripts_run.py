@@ -1,0 +1,24 @@
+"""The scripts behind the speed figures still run; their figures are not judged here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [(["thread_waiting.py", "--steps=1"], 7), (["ingest.py", "--steps=4", "--rounds=1"], 1)],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_benchmark_prints_its_figures(words: list[str], lines: int) -> None:
+    script = [sys.executable, str(HERE / words[0]), *words[1:]]
+    result = subprocess.run(script, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert len(result.stdout.splitlines()) == lines
