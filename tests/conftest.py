@@ -1,16 +1,18 @@
-"""Where the references and the real data are; tests that need an absent one are skipped visibly."""
+"""Where the references and the real data are, and how many threads a test computes with."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+# Read once, when torch loads: beside a busy process, threads that spin while waiting crawl.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
-
-torch.set_num_threads(2)
 
 
 def _folder(variable: str, default: str) -> Path:
@@ -22,9 +24,20 @@ def _folder(variable: str, default: str) -> Path:
 
 @pytest.fixture(scope="session")
 def reference_root() -> Path:
+    """Facts about the published models; a test that needs them is skipped where they are absent."""
     return _folder("MTL_REFERENCE", "reference")
 
 
 @pytest.fixture(scope="session")
 def data_root() -> Path:
+    """Real sequences; a test that needs them is skipped where they are absent."""
     return _folder("MTL_DATA", "data")
+
+
+@pytest.fixture(autouse=True)
+def threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Published-size models use two threads, small ones one: on a busy machine two would wait."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2 if request.node.get_closest_marker("parity") else 1)
+    yield
+    torch.set_num_threads(before)
