@@ -16,7 +16,7 @@ from cluster.failures import Action, decide
 from cluster.progress import Board, Display
 from cluster.worker import Job, train_worker
 from mtl.config.schema import RunConfig
-from mtl.errors import MtlError
+from mtl.errors import MtlError, ResourceError
 from mtl.training.run_folder import RunFolder
 
 
@@ -25,6 +25,9 @@ def connect(config: RunConfig) -> bool:
 
     Returns:
         Whether a cluster was started, which its starter should shut down.
+
+    Raises:
+        ResourceError: RAY_ADDRESS names a cluster that does not answer.
     """
     if ray.is_initialized():
         return False
@@ -33,6 +36,11 @@ def connect(config: RunConfig) -> bool:
         ray.init(address="auto", **quiet)
         return False
     except ConnectionError:
+        if "RAY_ADDRESS" in os.environ:
+            raise ResourceError(
+                f"the cluster at RAY_ADDRESS={os.environ['RAY_ADDRESS']} does not answer; start it "
+                "or unset RAY_ADDRESS to run on this machine."
+            ) from None
         cluster = config.cluster
         # Logical CPUs: the workers' own, and two for Ray Data's tasks, on however few cores.
         cpus = max(os.cpu_count() or 1, cluster.workers * cluster.cpus_per_worker + 2)

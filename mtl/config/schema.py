@@ -414,6 +414,11 @@ class RunConfig(Config):
                 f"training.samples_per_epoch {self.training.samples_per_epoch} must be at least "
                 f"training.batch_size {self.training.batch_size}"
             )
+        if 0 < self.training.val_samples < self.cluster.workers:
+            raise ValueError(
+                f"training.val_samples {self.training.val_samples} must be 0 or at least "
+                f"cluster.workers {self.cluster.workers}"
+            )
         if not sum(stage.epochs for stage in self.stages.values()):
             raise ValueError("stages must have at least one epoch between them")
         return self

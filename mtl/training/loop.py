@@ -138,12 +138,10 @@ def _step(
     config, weights = run.config, run.task.weights
     seed_step(config.seed, step, world()[0])
     for number, batch in enumerate(micro_batches):
-        with (
-            sync_gradients(model, when=number == len(micro_batches) - 1),
-            autocast(config.training, run.device),
-        ):
-            values, statistics = run.task.losses(model, batch, moment)
-            total = weighted_total(values, weights)
+        with sync_gradients(model, when=number == len(micro_batches) - 1):
+            with autocast(config.training, run.device):
+                values, statistics = run.task.losses(model, batch, moment)
+                total = weighted_total(values, weights)
             require_finite({**values, "total": total}, step, run.task.describe(batch))
             scaler.scale(total / len(micro_batches)).backward()
         meter.add(statistics)

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from cluster.train import main
@@ -171,3 +172,25 @@ def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_a_cluster_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    words = command(tmp_path, "nowhere")
+    environment = {**os.environ, "RAY_ADDRESS": "127.0.0.1:1"}
+    result = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 1
+    assert "RAY_ADDRESS=127.0.0.1:1 does not answer" in result.stderr
+
+
+@pytest.mark.slow
+def test_a_lost_worker_is_replaced_and_the_numbers_stay_the_same(
+    straight: Path, local_cluster: str
+) -> None:
+    words = command(straight, "lost")
+    environment = {**os.environ, "RAY_ADDRESS": local_cluster}
+    process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL)
+    wait_for(straight / "lost" / "metrics.jsonl", process)
+    (worker,) = [p for p in psutil.process_iter() if "RayTrainWorker" in " ".join(p.cmdline())]
+    worker.kill()
+    assert process.wait() == 0
+    assert metrics_of(straight / "lost") == metrics_of(straight / "straight")

@@ -56,6 +56,7 @@ def test_exponents_without_a_point_are_numbers() -> None:
         ("model.backbone.num_heads=5", "width must be a multiple of num_heads"),
         ("model.search.size=100", "search.size must be a multiple of backbone.patch_size"),
         ("training.accumulate=3", "training.batch_size"),
+        ("cluster.workers=16 training.val_samples=8", "training.val_samples 8 must be 0 or"),
         ("name=../../etc", "'name' in the command line"),
         ("stages={}", "at least 1 item"),
         ("seed.x=3", "'seed' in preset 'demo'"),
@@ -66,7 +67,7 @@ def test_exponents_without_a_point_are_numbers() -> None:
 )
 def test_a_wrong_override_is_named_in_one_sentence(word: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        load("demo", [word])
+        load("demo", word.split())
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
