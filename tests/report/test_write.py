@@ -64,7 +64,9 @@ def run_folder(
     folder: Path, lines: list[dict[str, Any]] | None, overrides: tuple[str, ...] = ("name=boats",)
 ) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(to_yaml(load("demo", ["stages.full.epochs=12", *overrides])))
+    (folder / "config.yaml").write_text(
+        to_yaml(load("demo", ["stages.full.epochs=12", *overrides]))
+    )
     if lines is not None:
         text = "".join(json.dumps(line) + "\n" for line in lines)
         (folder / "metrics.jsonl").write_text(text)
