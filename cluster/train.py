@@ -22,6 +22,7 @@ import cluster.settings  # noqa: F401 - before Ray
 from cluster.data import build_indices
 from cluster.job import connect, run_training
 from cluster.preflight import check_name, check_resources, saved_config, with_gpus
+from cluster.storage import absolute_storage
 from cluster.summary import final_table, publish_report
 from mtl.config.load import load, preset_names
 from mtl.config.schema import RunConfig
@@ -53,10 +54,13 @@ def resolve(arguments: Sequence[str]) -> RunConfig:
     source = words.pop(0) if words and "=" not in words[0] else None
     values = dict(word.split("=", 1) for word in words if "=" in word)
     if source is None and values.get("resume") == "true" and "name" in values:
-        folder = RunFolder(values.get("storage", "runs"), values["name"])
+        storage = absolute_storage(values.get("storage", "runs"), Path.cwd(), Path.home())
+        folder = RunFolder(storage, values["name"])
         if folder.exists():
-            return saved_config(folder, words)
+            return saved_config(folder, [*words, f"storage={storage}"])
     config = load(source or "demo", words)
+    storage = absolute_storage(config.storage, Path.cwd(), Path.home())
+    config = config.model_copy(update={"storage": storage})
     if config.name is None:
         if config.resume:
             raise ConfigError("resume=true needs name= to say which run to go on with.")

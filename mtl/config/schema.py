@@ -370,7 +370,7 @@ class RunConfig(Config):
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Name of the run and its folder; none: preset and time, so that none is reused by accident."""
     storage: str = "runs"
-    """Folder or URI (s3://, gs://) that holds the run folders; every node must reach it."""
+    """Folder or URI (s3://, gs://) of the run folders; all nodes must reach it. In jobs below ~."""
     resume: bool = False
     """Go on from the last checkpoint of the run with this name."""
     seed: NonNegativeInt = 42
