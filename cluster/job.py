@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from typing import Any
 
 import ray
@@ -31,21 +32,31 @@ def connect(config: RunConfig) -> bool:
     """
     if ray.is_initialized():
         return False
+    _require_answer(os.environ.get("RAY_ADDRESS", ""))
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         ray.init(address="auto", **quiet)
         return False
     except ConnectionError:
-        if "RAY_ADDRESS" in os.environ:
-            raise ResourceError(
-                f"the cluster at RAY_ADDRESS={os.environ['RAY_ADDRESS']} does not answer; start it "
-                "or unset RAY_ADDRESS to run on this machine."
-            ) from None
         cluster = config.cluster
         # Logical CPUs: the workers' own, and two for Ray Data's tasks, on however few cores.
         cpus = max(os.cpu_count() or 1, cluster.workers * cluster.cpus_per_worker + 2)
         ray.init(address="local", num_cpus=cpus, object_store_memory=512 << 20, **quiet)
         return True
+
+
+def _require_answer(address: str) -> None:
+    """Refuse a `host:port` where nothing listens; Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not (colon and port.isdigit() and "/" not in host):
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError:
+        raise ResourceError(
+            f"the cluster at RAY_ADDRESS={address} does not answer; start it "
+            "or unset RAY_ADDRESS to run on this machine."
+        ) from None
 
 
 def run_training(config: RunConfig, indices: Indices, folder: RunFolder, console: Console) -> None:
