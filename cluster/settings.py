@@ -10,8 +10,10 @@ DEFAULTS = {
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",  # the dashboard's Train page
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # or every print in a worker shows twice
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # or relative paths mean something else in a worker
-    # A training thread that waits for another must not spin: on a machine that is also decoding,
-    # spinning made a step of the demo 15 to 30 times slower (two threads on two busy cores).
+    # A training thread that waits for another must not spin. Beside one busy process two spinning
+    # threads took 8 times as long as a single thread for a step of the demo, two sleeping ones 1.9
+    # times; on an idle machine spinning wins (0.66 against 1.13). 2 cores,
+    # tests/benchmarks/thread_waiting.py.
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 for _name, _value in DEFAULTS.items():
