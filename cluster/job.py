@@ -15,6 +15,7 @@ from rich.console import Console
 from cluster.data import Indices
 from cluster.failures import Action, decide
 from cluster.progress import Board, Display
+from cluster.settings import worker_environment
 from cluster.worker import Job, train_worker
 from mtl.config.schema import RunConfig
 from mtl.errors import MtlError, ResourceError
@@ -102,6 +103,6 @@ def _trainer(config: RunConfig, folder: RunFolder, job: Job) -> ray.train.torch.
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=config.checkpoint.keep),
             failure_config=ray.train.FailureConfig(max_failures=0),  # see run_training
             # mypy takes this for the RunConfig of Ray Train V1.
-            worker_runtime_env={"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}},  # type: ignore[call-arg]
+            worker_runtime_env={"env_vars": worker_environment()},  # type: ignore[call-arg]
         ),
     )

@@ -18,3 +18,8 @@ DEFAULTS = {
 }
 for _name, _value in DEFAULTS.items():
     os.environ.setdefault(_name, _value)
+
+
+def worker_environment() -> dict[str, str]:
+    """What must reach the workers of a cluster that this process did not start."""
+    return {"OMP_WAIT_POLICY": os.environ["OMP_WAIT_POLICY"]}
