@@ -15,10 +15,12 @@ ROOT = Path(__file__).resolve().parents[1]
 if (ROOT / "pyproject.toml").exists() and str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # run as a script, Python looks for packages in cluster/ only
 
+import cluster.settings  # noqa: F401 - before Ray
+
+# isort: split
 import ray
 from rich.console import Console
 
-import cluster.settings  # noqa: F401 - before Ray
 from cluster.data import build_indices
 from cluster.job import connect, run_training
 from cluster.preflight import check_name, check_resources, saved_config, with_gpus

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +16,7 @@ from mtl.data.frame_index import Sequence
 from mtl.data.images import read_image
 from mtl.data.index import Split, read_split_folder, split_folders
 from mtl.errors import DataError
+from mtl.files import write_atomically
 
 
 def write_computed_labels(
@@ -108,11 +108,9 @@ def _flag(value: Any) -> int:
 
 
 def _write(file: Path, records: list[dict[str, Any]]) -> None:
-    draft = file.with_suffix(".tmp")
+    text = "".join(json.dumps(record) + "\n" for record in records)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-        os.replace(draft, file)
+        write_atomically(file, text.encode("utf-8"))
     except OSError as error:
         raise DataError(
             f"{file} cannot be written ({error.strerror}); give another folder."

@@ -26,6 +26,7 @@ from mtl.conditions import CONDITIONS
 from mtl.config.load import to_yaml
 from mtl.config.schema import RunConfig
 from mtl.errors import CheckpointError, ConfigError
+from mtl.files import write_atomically
 
 TENSORBOARD_NAMES = {
     "loss/total": "Loss/total",
@@ -107,13 +108,13 @@ class RunFolder:
             pyarrow.fs.copy_files(source, str(target), source_filesystem=self.filesystem)
 
     def _write(self, name: str, content: bytes) -> None:
-        path = f"{self.path}/{name}"
+        if self.local:
+            write_atomically(self.local / name, content)
+            return
+        path = f"{self.path}/{name}"  # an object store replaces whole
         self.filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
-        temporary = f"{path}.part" if self.local else path  # object stores replace whole anyway
-        with self.filesystem.open_output_stream(temporary) as stream:
+        with self.filesystem.open_output_stream(path) as stream:
             stream.write(content)
-        if temporary != path:
-            self.filesystem.move(temporary, path)
 
 
 class RunWriter:

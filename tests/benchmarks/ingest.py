@@ -13,10 +13,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import cluster.settings  # noqa: F401 - before Ray
+
+# isort: split
 import ray
 import torch
 
-import cluster.settings  # noqa: F401 - before Ray
 from cluster.ingest import RayBatches
 from mtl.config.load import load
 from mtl.data.index import build_index
