@@ -20,7 +20,7 @@ from cluster.ingest import RayBatches
 from cluster.reporter import RayReporter
 from mtl.config.schema import RunConfig
 from mtl.evaluation.one_pass import summarize
-from mtl.models.hiptrack import HIPTrack
+from mtl.models.tracker import OnlineModel
 from mtl.tasks.build import build_task
 from mtl.tracking.split import track_share
 from mtl.training.distributed import gather_objects, world
@@ -90,7 +90,7 @@ def _track(
             results = Path(scratch) / "results"
             mine = list(
                 track_share(
-                    cast(HIPTrack, model),
+                    cast(OnlineModel, model),
                     config.model,
                     config.data,
                     index,

@@ -101,6 +101,15 @@ COMPUTED_ATTRIBUTES = frozenset(
 )
 """Attributes (v2) that are computed from box and pixels, not asked of a vision language model."""
 
+ATTRIBUTE_NAMES: tuple[str, ...] = tuple(ATTRIBUTES)
+"""The nine attributes in the order in which targets and outputs hold them."""
+
+OUTPUT_NAMES: dict[str, tuple[str, ...]] = {
+    "classes": CONDITIONS,
+    "attributes": (*ATTRIBUTE_NAMES, "severity"),
+}
+"""What the ten outputs of a condition head are called, by what it answers."""
+
 _HIPTRACK_VLM = (
     "occlusion",
     "motion_blur",

@@ -84,13 +84,26 @@ def validate(
         return RunConfig.model_validate_json(json.dumps(values))
     except ValidationError as error:
         first = _most_telling(error)
-        path = ".".join(str(part) for part in first["loc"] if part not in ("cosine", "step"))
+        path = ".".join(_path(values, first["loc"]))
         where = "the command line" if path in from_command_line else origin
         raise ConfigError(_sentence(first, path, where)) from None
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"{origin} holds a value that is no plain number, text, list or map: {error}"
         ) from None
+
+
+def _path(values: Any, location: Sequence[int | str]) -> Iterator[str]:
+    """Keys of a location; the tags that tell alternatives apart (`cosine`, `hiptrack`) are none."""
+    for part in location:
+        if isinstance(values, dict) and part not in values and part in _tags(values):
+            continue
+        values = values.get(part) if isinstance(values, dict) else None
+        yield str(part)
+
+
+def _tags(values: Mapping[str, Any]) -> tuple[Any, ...]:
+    return values.get("kind"), values.get("family", "hiptrack")
 
 
 def to_yaml(config: RunConfig) -> str:
@@ -160,6 +173,12 @@ def _sentence(detail: Any, path: str, where: str) -> str:
     reason = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error":
         return f"{path + ': ' if path else ''}{reason} (in {where})"
+    if detail["type"] == "union_tag_invalid":
+        tag = "family" if "_family" in detail["ctx"]["discriminator"] else "kind"
+        known, got = detail["ctx"]["expected_tags"], detail["ctx"]["tag"]
+        return f"'{path}.{tag}' in {where} must be one of {known}, got '{got}'"
+    if detail["type"] == "union_tag_not_found":
+        return f"'{path}' in {where} needs the key 'kind', which says what its other keys mean."
     if detail["type"] == "missing":
         return f"key '{path}' is missing in {where}; add it."
     return f"'{path}' in {where}: {reason[0].lower() + reason[1:]}, got {detail['input']!r}"

@@ -1,24 +1,29 @@
 """Every key a run knows, with its default, its range and one sentence of documentation.
 
 Defaults live here only: a preset lists what differs from them. They are the published HIPTrack
-recipe (reference specification, sections 1 and 9 to 11) unless a sentence says otherwise.
+recipe (reference specification, sections 1 and 9 to 11) unless a sentence says otherwise; those of
+the keys only SimTrack has are the published SimTrack.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Tag,
     model_validator,
 )
+
+from mtl.config.modes import MODES, ModeName, ModeTraits
 
 Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -59,6 +64,8 @@ class DataConfig(Config):
     """Largest number of frames between neighbours of a clip; less where a sequence is too short."""
     min_frames: PositiveInt = 20
     """Shorter sequences give no training clips (HIPTrack specification 10.1)."""
+    weighted_sampling: bool = False
+    """Draw training clips in proportion to the class weights of their frames' conditions."""
     synthetic: SyntheticConfig = Field(default_factory=lambda: SyntheticConfig())
     """Size of the embedded data set, used when root is not given."""
 
@@ -177,7 +184,20 @@ class MemoryConfig(Config):
     """Frames between two writes."""
 
 
-class ModelConfig(Config):
+class TrackerConfig(Config):
+    """What every tracker has, whatever its network."""
+
+    template: CropConfig
+    """Crop of the first frame."""
+    search: CropConfig
+    """Crop in which the target is looked for."""
+    search_frames: PositiveInt
+    """Search frames in a training clip."""
+    init: str | None = None
+    """Weights to start from: a folder of `mtl import`, a run folder or a .safetensors file."""
+
+
+class HIPTrackConfig(TrackerConfig):
     """HIPTrack: the sizes of the network and of its crops."""
 
     family: Literal["hiptrack"] = "hiptrack"
@@ -200,29 +220,113 @@ class ModelConfig(Config):
     """Search frames in one backbone pass (equal results); none: all on a GPU, one on a CPU."""
 
     @model_validator(mode="after")
-    def _check(self) -> ModelConfig:
-        for name, crop in (("template", self.template), ("search", self.search)):
-            if crop.size % self.backbone.patch_size:
-                raise ValueError(
-                    f"{name}.size must be a multiple of backbone.patch_size, "
-                    f"got {crop.size} and {self.backbone.patch_size}"
-                )
+    def _check(self) -> HIPTrackConfig:
+        _check_crops(self, self.backbone.patch_size)
         if self.backbone.width % 2:
             raise ValueError(f"backbone.width must be even, got {self.backbone.width}")
         return self
 
 
-class ConditionHeadConfig(Config):
-    """Auxiliary head that names the maritime condition of a frame; training and validation only."""
+class ClipBackboneConfig(Config):
+    """Visual tower of CLIP over template, class, search and foveal tokens together."""
 
-    enabled: bool = True
-    """Whether the model has the head at all."""
+    width: PositiveInt = 768
+    """Channels of a token; must be even."""
+    depth: PositiveInt = 12
+    """Number of blocks."""
+    num_heads: PositiveInt = 12
+    """Attention heads; must divide width."""
+    mlp_ratio: PositiveFloat = 4.0
+    """Hidden width of a block's perceptron over width."""
+    patch_size: PositiveInt = 16
+    """Side of a patch in pixels, also its stride; must divide both crop sizes."""
+    fovea: PositiveInt = 64
+    """Side in pixels of the template's middle that is embedded once more, half a patch aside."""
+
+    @model_validator(mode="after")
+    def _check(self) -> ClipBackboneConfig:
+        if self.width % self.num_heads or self.width % 2:
+            raise ValueError(
+                "width must be even and a multiple of num_heads, "
+                f"got {self.width} and {self.num_heads}"
+            )
+        return self
+
+
+class SimTrackConfig(TrackerConfig):
+    """SimTrack: the sizes of the network and of its crops (SimTrack specification, section 1)."""
+
+    family: Literal["simtrack"] = "simtrack"
+    """Which of the model families this is."""
+    template: CropConfig = CropConfig(size=112, factor=2.0)
+    """Crop of the first frame."""
+    search: CropConfig = CropConfig(size=224, factor=4.0)
+    """Crop in which the target is looked for."""
+    search_frames: PositiveInt = 1
+    """Search frames in a training clip; each is looked at for itself."""
+    backbone: ClipBackboneConfig = ClipBackboneConfig()
+    """The transformer both tasks share."""
+    bottleneck_width: PositiveInt = 256
+    """Channels between the transformer and the heads."""
+    box_head_channels: Annotated[int, Field(ge=8, multiple_of=8)] = 256
+    """Channels of the corner head's first convolution; each of the next three halves them."""
+
+    @model_validator(mode="after")
+    def _check(self) -> SimTrackConfig:
+        patch, fovea, template = self.backbone.patch_size, self.backbone.fovea, self.template.size
+        _check_crops(self, patch)
+        if fovea % patch or fovea >= template or (template - fovea) % patch:
+            raise ValueError(
+                f"backbone.fovea must be a multiple of backbone.patch_size {patch}, smaller than "
+                f"template.size {template} and away from its border by whole half patches, "
+                f"got {fovea}"
+            )
+        return self
+
+
+def _check_crops(config: TrackerConfig, patch_size: int) -> None:
+    for name, crop in (("template", config.template), ("search", config.search)):
+        if crop.size % patch_size:
+            raise ValueError(
+                f"{name}.size must be a multiple of backbone.patch_size, "
+                f"got {crop.size} and {patch_size}"
+            )
+
+
+def _family(values: Any) -> str:
+    """Which model a map of keys describes: hiptrack where it does not say."""
+    if isinstance(values, dict):
+        return str(values.get("family", "hiptrack"))
+    return str(getattr(values, "family", "hiptrack"))
+
+
+ModelConfig = Annotated[
+    Annotated[HIPTrackConfig, Tag("hiptrack")] | Annotated[SimTrackConfig, Tag("simtrack")],
+    Discriminator(_family),
+]
+"""The network of a run, by its `family`."""
+
+PARTS: dict[str, tuple[str, ...]] = {
+    "hiptrack": ("backbone", "prompt", "box_head", "condition_head"),
+    "simtrack": ("backbone", "position", "bottleneck", "box_head", "condition_head"),
+}
+"""The parts a stage can freeze, by model family."""
+
+
+class ConditionHeadConfig(Config):
+    """Auxiliary head that names the maritime condition of a frame; `mode` says what it learns."""
+
     hidden_width: PositiveInt = 512
     """Width of the hidden layer."""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
     """Dropout between the two layers."""
     size_features: bool = False
     """Show the head log size ratio to the template and log size in pixels, which a crop hides."""
+    pool: Literal["class_token", "mean_search"] | None = None
+    """What the head sees; none: the class token where there is one (SimTrack), else mean_search."""
+    fusion: Literal["none", "residual", "film"] | None = None
+    """How conditions change the box head's input (then the head runs while tracking too); null:
+    film in mode mtl_film, else none."""
 
 
 class LossConfig(Config):
@@ -236,6 +340,108 @@ class LossConfig(Config):
     """Weight of the focal loss on the score map."""
     cls_weight: NonNegativeFloat = 0.1
     """Weight of the condition loss."""
+    severity: NonNegativeFloat = 1.0
+    """Weight of the severity distance beside the attributes, before cls_weight multiplies both."""
+    silence_crossed_boxes: bool = True
+    """Published rule: one box with crossed corners takes the GIoU loss from its whole batch."""
+    classification: Literal["cross_entropy", "focal"] = "cross_entropy"
+    """Loss of hard labels."""
+    focal_gamma: NonNegativeFloat = 2.0
+    """Exponent of the focal loss."""
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Share of a hard label that is spread over all classes; 0.1 is usual."""
+    class_weights: bool = False
+    """Weigh each condition by the inverse of its count in the training split."""
+
+
+class FixedWeighting(Config):
+    """Tasks weigh what the loss weights say."""
+
+    kind: Literal["fixed"] = "fixed"
+    """Names this scheme."""
+
+
+class LearnableWeighting(Config):
+    """Weights sigmoid(r) over their sum, learned with the model."""
+
+    kind: Literal["learnable"] = "learnable"
+    """Names this scheme."""
+    learning_rate: PositiveFloat = 1e-3
+    """Learning rate of r."""
+
+
+class UncertaintyWeighting(Config):
+    """Homoscedastic uncertainty (Kendall et al., CVPR 2018): exp(-s) loss + s, s learned."""
+
+    kind: Literal["uncertainty"] = "uncertainty"
+    """Names this scheme."""
+    learning_rate: PositiveFloat = 1e-3
+    """Learning rate of s."""
+
+
+class DWAWeighting(Config):
+    """Dynamic weight average (Liu et al., CVPR 2019): by how fast each loss fell last epoch."""
+
+    kind: Literal["dwa"] = "dwa"
+    """Names this scheme."""
+    temperature: PositiveFloat = 2.0
+    """Softness of the weights."""
+
+
+class RLWWeighting(Config):
+    """Random loss weighting (Lin et al., TMLR 2022): softmax of normal numbers, new each step."""
+
+    kind: Literal["rlw"] = "rlw"
+    """Names this scheme."""
+
+
+class FAMOWeighting(Config):
+    """Fast adaptive multitask optimisation (Liu et al., NeurIPS 2023)."""
+
+    kind: Literal["famo"] = "famo"
+    """Names this scheme."""
+    learning_rate: PositiveFloat = 0.025
+    """Learning rate of the weights' logits."""
+    decay: NonNegativeFloat = 1e-3
+    """Weight decay of the logits."""
+
+
+class PCGradWeighting(Config):
+    """Projecting conflicting gradients (Yu et al., NeurIPS 2020), in a random order per step."""
+
+    kind: Literal["pcgrad"] = "pcgrad"
+    """Names this scheme."""
+
+
+class CAGradWeighting(Config):
+    """Conflict-averse gradient descent (Liu et al., NeurIPS 2021)."""
+
+    kind: Literal["cagrad"] = "cagrad"
+    """Names this scheme."""
+    c: Ratio = 0.5
+    """How far the direction may leave the mean gradient, over its length."""
+
+
+class NashMTLWeighting(Config):
+    """Nash bargaining over gradients (Navon et al., ICML 2022)."""
+
+    kind: Literal["nash_mtl"] = "nash_mtl"
+    """Names this scheme."""
+
+
+Weighting = Annotated[
+    FixedWeighting
+    | LearnableWeighting
+    | UncertaintyWeighting
+    | DWAWeighting
+    | RLWWeighting
+    | FAMOWeighting
+    | PCGradWeighting
+    | CAGradWeighting
+    | NashMTLWeighting,
+    Field(discriminator="kind"),
+]
+"""How the losses of several tasks become one step."""
 
 
 class FrozenPart(Config):
@@ -292,7 +498,8 @@ class StageConfig(Config):
     backbone_lr_ratio: NonNegativeFloat = 0.1
     """Learning rate of the backbone over learning_rate, where the backbone learns."""
     freeze: dict[str, FrozenPart] = Field(default_factory=dict)
-    """Parts that do not learn: backbone, prompt, box_head, condition_head."""
+    """Parts that do not learn: HIPTrack has backbone, prompt, box_head, condition_head; SimTrack
+    backbone, position, bottleneck, box_head, condition_head."""
     schedule: Annotated[CosineSchedule | StepSchedule, Field(discriminator="kind")] = StepSchedule()
     """How the learning rate changes over the stage."""
 
@@ -347,6 +554,13 @@ class EvaluationConfig(Config):
     """At most this many sequences of each split, in the order of the list; none: all."""
 
 
+class DiagnosticsConfig(Config):
+    """What is measured on the way besides the losses."""
+
+    gradients_every: PositiveInt | None = None
+    """Steps between two measurements of the tasks' gradients at the backbone; none: never."""
+
+
 class ClusterConfig(Config):
     """What a run asks of the cluster."""
 
@@ -375,16 +589,20 @@ class RunConfig(Config):
     """Go on from the last checkpoint of the run with this name."""
     seed: NonNegativeInt = 42
     """Seed of weights, samples and dropout."""
+    mode: ModeName = "mtl_hard"
+    """What learns: boxes alone (finetune_bbox), conditions too (mtl_*), nothing (pretrained)."""
     data: DataConfig = DataConfig()
     """Frames and labels."""
     augmentation: AugmentationConfig = AugmentationConfig()
     """Random changes of a training clip."""
-    model: ModelConfig = ModelConfig()
+    model: ModelConfig = HIPTrackConfig()
     """The network."""
     head: ConditionHeadConfig = ConditionHeadConfig()
     """The auxiliary head."""
     loss: LossConfig = LossConfig()
-    """Loss weights."""
+    """Losses and their weights."""
+    weighting: Weighting = FixedWeighting()
+    """How tracking and conditions share a step."""
     optimizer: OptimizerConfig = OptimizerConfig()
     """The optimiser."""
     stages: dict[str, StageConfig] = Field(min_length=1)
@@ -395,8 +613,56 @@ class RunConfig(Config):
     """Resumable state."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """Tracking at the end."""
+    diagnostics: DiagnosticsConfig = DiagnosticsConfig()
+    """Measurements on the way."""
     cluster: ClusterConfig = ClusterConfig()
     """Placement."""
+
+    @property
+    def traits(self) -> ModeTraits:
+        """What `mode` stands for."""
+        return MODES[self.mode]
+
+    @property
+    def condition_head(self) -> ConditionHeadConfig | None:
+        """The auxiliary head as `mode` has it; none: the published tracker alone."""
+        if not self.traits.answers:
+            return None
+        return self.head.model_copy(update={"fusion": self.fusion})
+
+    @property
+    def fusion(self) -> Literal["none", "residual", "film"]:
+        """How conditions change the box head's input."""
+        return self.head.fusion or ("film" if self.mode == "mtl_film" else "none")
+
+    @property
+    def running_stages(self) -> dict[str, StageConfig]:
+        """Stages that run: they have epochs, and something that learns in this mode."""
+        if not self.traits.trains:
+            return {}
+        parts = set(PARTS[self.model.family])
+        if self.condition_head is None:
+            parts.remove("condition_head")
+        return {n: s for n, s in self.stages.items() if s.epochs and parts - s.freeze.keys()}
+
+    @model_validator(mode="after")
+    def _check_mode(self) -> RunConfig:
+        if self.mode == "mtl_film" and self.fusion != "film":
+            raise ValueError(
+                f"mode=mtl_film needs head.fusion=film, got {self.head.fusion}; "
+                "mode=mtl_multilabel learns the same targets with any fusion"
+            )
+        if self.condition_head and self.head.pool == "class_token" and _has_no_class_token(self):
+            raise ValueError("head.pool=class_token needs model.family=simtrack; use mean_search")
+        parts = PARTS[self.model.family]
+        for name, stage in self.stages.items():
+            for part in stage.freeze:
+                if part not in parts:
+                    raise ValueError(
+                        f"stages.{name}.freeze: '{part}' is no part of {self.model.family}; "
+                        f"parts are {', '.join(parts)}"
+                    )
+        return self
 
     @model_validator(mode="after")
     def _check(self) -> RunConfig:
@@ -419,9 +685,15 @@ class RunConfig(Config):
                 f"training.val_samples {self.training.val_samples} must be 0 or at least "
                 f"cluster.workers {self.cluster.workers}"
             )
-        if not sum(stage.epochs for stage in self.stages.values()):
-            raise ValueError("stages must have at least one epoch between them")
+        if self.traits.trains and not self.running_stages:
+            raise ValueError(
+                "stages must have at least one epoch between them in which something learns"
+            )
         return self
+
+
+def _has_no_class_token(config: RunConfig) -> bool:
+    return config.model.family != "simtrack"
 
 
 # DataConfig names SyntheticConfig before it is defined.

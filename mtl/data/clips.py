@@ -13,7 +13,7 @@ from mtl.data import augment
 from mtl.data.frame_index import FrameIndex
 from mtl.data.images import read_image
 from mtl.errors import DataError
-from mtl.geometry.crop import Crop, box_in_crop, crop
+from mtl.geometry.crop import Crop, box_in_crop, crop, size_features
 
 MAX_ATTEMPTS = 200
 """Draws after which a sample is given up; with usable data a handful is rare."""
@@ -21,7 +21,6 @@ MAX_ATTEMPTS = 200
 KEPT_BYTES = 256 * 2**20
 """A set whose decoded pictures need no more than this is kept in memory by each process."""
 
-_REFERENCE_SIDE = 100.0  # pixels; the second size feature is 0 for a target of this size
 _MAX_REDRAWS = 1_000
 
 
@@ -237,7 +236,6 @@ class ClipSampler:
                 images[k] = augment.mirror_image(images[k])
                 boxes[k] = augment.mirror_crop_box(boxes[k])
         conditions = self.index.conditions[[start + frame for frame in frames[1:]]].astype(np.int64)
-        sides = np.sqrt(extracts[:, 2] * extracts[:, 3])
         return {
             "template": np.ascontiguousarray(images[0]),
             "search": np.stack(images[1:]),
@@ -245,9 +243,7 @@ class ClipSampler:
             "template_box_xywh": boxes[0].astype(np.float32),
             "search_boxes_xywh": boxes[1:].astype(np.float32),
             "conditions": np.where(conditions < 0, IGNORE, conditions),
-            "size_features": np.log(
-                np.stack([sides[1:] / sides[0], sides[1:] / _REFERENCE_SIDE], axis=1)
-            ).astype(np.float32),
+            "size_features": size_features(extracts[1:], extracts[0]).astype(np.float32),
             "sequence": np.int64(clip.sequence),
             "frames": np.array(frames, dtype=np.int64),
         }

@@ -157,3 +157,22 @@ def _outside(start: int, side: int, length: int, size: int) -> np.ndarray:
     line[first:last] = 0.0
     resized = cv2.resize(line, (1, size), interpolation=cv2.INTER_LINEAR)
     return np.not_equal(resized.reshape(size), 0.0)
+
+
+REFERENCE_SIDE = 100.0
+"""Pixels; the second size feature is 0 for a target of this size."""
+
+
+def size_features(boxes_xywh: np.ndarray, template_box_xywh: np.ndarray) -> np.ndarray:
+    """What a crop hides: how large the target is, against the template and in pixels.
+
+    Args:
+        boxes_xywh: (..., 4) pixels; the boxes that are cropped around.
+        template_box_xywh: (4,) pixels.
+
+    Returns:
+        (..., 2) log of the side over that of the template, and over 100 pixels.
+    """
+    sides = np.sqrt(boxes_xywh[..., 2] * boxes_xywh[..., 3])
+    template = np.sqrt(template_box_xywh[2] * template_box_xywh[3])
+    return np.log(np.stack([sides / template, sides / REFERENCE_SIDE], axis=-1))

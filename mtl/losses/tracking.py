@@ -9,11 +9,11 @@ from mtl.errors import ShapeError
 from mtl.geometry.boxes import cxcywh_to_xyxy, xywh_to_xyxy
 from mtl.losses.boxes import giou_loss, l1_loss
 from mtl.losses.heatmap import focal_loss, target_maps
-from mtl.models.hiptrack import HIPTrackOutput
+from mtl.models.tracker import TrackerOutput
 
 
 def tracking_losses(
-    output: HIPTrackOutput, search_boxes_xywh: Tensor
+    output: TrackerOutput, search_boxes_xywh: Tensor
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Unweighted losses, each a batch mean summed over the clip's frames (HIPTrack spec 8).
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from mtl.config.schema import ConditionHeadConfig, ModelConfig
+from typing import cast
+
+from torch import nn
+
+from mtl.config.schema import HIPTrackConfig, RunConfig
 from mtl.models.hiptrack import HIPTrack
 
-FAMILIES = {"hiptrack": HIPTrack}
 
-
-def build_model(model: ModelConfig, head: ConditionHeadConfig) -> HIPTrack:
+def build_model(config: RunConfig) -> nn.Module:
     """The model of the config's family, freshly initialised from torch's random state."""
-    return FAMILIES[model.family](model, head)
+    answers = config.traits.answers or "classes"
+    return HIPTrack(cast(HIPTrackConfig, config.model), config.condition_head, answers)

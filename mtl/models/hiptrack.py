@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mtl.config.schema import ConditionHeadConfig, ModelConfig
+from mtl.config.modes import Answers
+from mtl.config.schema import ConditionHeadConfig, HIPTrackConfig
 from mtl.errors import ShapeError
+from mtl.geometry.crop import box_in_crop
 from mtl.geometry.masks import prediction_mask, template_mask
 from mtl.models.condition_head import ConditionHead
 from mtl.models.heads import CenterMaps, CornerMaps, build_box_head
@@ -27,38 +30,15 @@ from mtl.models.prompt import (
     to_map,
     to_tokens,
 )
+from mtl.models.tracker import TrackerOutput, TrackOutput
 from mtl.models.vit import Backbone
+
+AnyMaps = CenterMaps | CornerMaps
 
 LAST_TEMPLATE_INDEX = 10
 """Up to this frame the tracker reads the template instead of its memory (HIPTrack spec 7)."""
 EARLY_WRITES = (5, 10)
 """Frames of that phase which are remembered whatever the update interval is."""
-
-
-class HIPTrackOutput(NamedTuple):
-    """What the model says about B clips of T search frames; maps are None with a corner head."""
-
-    score_map: Tensor | None
-    """(B, T, 1, h, w) in (0, 1)."""
-    size_map: Tensor | None
-    """(B, T, 2, h, w) in (0, 1)."""
-    offset_map: Tensor | None
-    """(B, T, 2, h, w) in cells."""
-    boxes_cxcywh: Tensor
-    """(B, T, 4) over the side of the search crop."""
-    condition_logits: Tensor | None
-    """(B, T, 10); None without a condition head."""
-
-
-class TrackOutput(NamedTuple):
-    """What the model says about one tracked frame, and the memory after it."""
-
-    maps: CenterMaps | CornerMaps
-    """Of the box head."""
-    box_cxcywh: Tensor
-    """(B, 4) read from the maps as they are, over the side of the search crop."""
-    memory: RingMemory
-    """To be given with the next frame."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +65,7 @@ class View(NamedTuple):
     thin: Tensor
     """(B, Cv, h, w)."""
     pooled: Tensor | None
-    """(B, C) mean kept token; None where no condition head wants it."""
+    """(B, C) mean kept token, which the condition head sees; None where it does not run."""
 
 
 class HIPTrack(nn.Module):
@@ -94,9 +74,15 @@ class HIPTrack(nn.Module):
     Args:
         config: sizes of the network and its crops.
         head: the auxiliary head; without it the model is the published one.
+        answers: what the head's outputs mean.
     """
 
-    def __init__(self, config: ModelConfig, head: ConditionHeadConfig) -> None:
+    def __init__(
+        self,
+        config: HIPTrackConfig,
+        head: ConditionHeadConfig | None = None,
+        answers: Answers = "classes",
+    ) -> None:
         super().__init__()
         width = config.backbone.width
         value_width = width // 2
@@ -105,6 +91,7 @@ class HIPTrack(nn.Module):
         self.template_size = config.template.size
         self.frames_per_pass = config.frames_per_pass
         self.update_interval = config.memory.update_interval
+        self.memory_capacity = config.memory.capacity
         self.backbone = Backbone(config.backbone, config.template.size, config.search.size)
         self.box_head = build_box_head(config.box_head, width)
         self.HIP = HistoricalPrompt(
@@ -114,7 +101,7 @@ class HIPTrack(nn.Module):
         self.key_comp = nn.Conv2d(width, value_width, kernel_size=3, padding=1)
         self.searchRegionFusion = ResidualBlock(width, width)
         # Last, so that the tracker's random start is the same with and without it.
-        self.condition_head = ConditionHead(head, width) if head.enabled else None
+        self.condition_head = ConditionHead(head, width, width, answers) if head else None
 
     def parts(self) -> dict[str, list[nn.Module]]:
         """The parts a stage can freeze, by the names of its config."""
@@ -125,6 +112,10 @@ class HIPTrack(nn.Module):
             "box_head": [self.box_head],
             "condition_head": heads,
         }
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """What boxes and conditions both learn from."""
+        return list(self.backbone.parameters())
 
     def constants(self) -> list[nn.Parameter]:
         """Parameters that exist for their published names only and never learn."""
@@ -137,7 +128,7 @@ class HIPTrack(nn.Module):
         template_boxes_xywh: Tensor,
         keep_ratio: float | None = None,
         size_features: Tensor | None = None,
-    ) -> HIPTrackOutput:
+    ) -> TrackerOutput:
         """Follow the target through B clips, remembering every frame (HIPTrack spec 6).
 
         Args:
@@ -153,29 +144,37 @@ class HIPTrack(nn.Module):
         self._check(template, search, template_boxes_xywh)
         start = self.start(template, template_boxes_xywh)
         memory = ClipMemory()
-        maps: list[CenterMaps | CornerMaps] = []
+        maps: list[AnyMaps] = []
         boxes: list[Tensor] = []
-        pooled: list[Tensor] = []
+        logits: list[Tensor] = []
         last = search.shape[1] - 1
         for number, view in enumerate(self._views(start.tokens, search, keep_ratio)):
             read_from = memory if number else self._template_entry(start, view)
-            found = self._predict(view, read_from)
+            sizes = None if size_features is None else size_features[:, number]
+            features = self._condition_features(view, sizes)
+            found = self._predict(view, read_from, features)
             box, _ = found.decode()
             if number < last:
                 memory = self._remember(memory, search[:, number], view, box)
             maps.append(found)
             boxes.append(box)
-            if view.pooled is not None:
-                pooled.append(view.pooled)
-        logits = None
-        if self.condition_head is not None:
-            logits = self.condition_head(torch.stack(pooled, dim=1), size_features)
+            if self.condition_head is not None and features is not None:
+                logits.append(self.condition_head.logits(features))
+        conditions = torch.stack(logits, dim=1) if logits else None
         if not isinstance(maps[0], CenterMaps):
-            return HIPTrackOutput(None, None, None, torch.stack(boxes, dim=1), logits)
+            return TrackerOutput(None, None, None, torch.stack(boxes, dim=1), conditions)
         score_map, size_map, offset_map = (
             torch.stack(frames, dim=1) for frames in zip(*maps, strict=True)
         )
-        return HIPTrackOutput(score_map, size_map, offset_map, torch.stack(boxes, dim=1), logits)
+        return TrackerOutput(score_map, size_map, offset_map, torch.stack(boxes, dim=1), conditions)
+
+    def template_box(self, box_xywh: np.ndarray, resize_factor: float) -> np.ndarray:
+        """See `OnlineModel.template_box`: as in training (HIPTrack spec 10.3)."""
+        return box_in_crop(box_xywh, box_xywh, resize_factor, self.template_size)
+
+    def empty_memory(self) -> RingMemory:
+        """See `OnlineModel.empty_memory`."""
+        return RingMemory(self.memory_capacity)
 
     def start(self, template: Tensor, template_boxes_xywh: Tensor) -> TemplateState:
         """What is worth computing once per sequence.
@@ -191,19 +190,29 @@ class HIPTrack(nn.Module):
         return TemplateState(tokens, self.HIP.encoder.encode(enlarged, mask))
 
     def track(
-        self, template: TemplateState, search: Tensor, memory: RingMemory, index: int
+        self,
+        template: TemplateState,
+        search: Tensor,
+        memory: RingMemory,
+        index: int,
+        size_features: Tensor | None = None,
     ) -> TrackOutput:
-        """Find the target in the next frame (HIPTrack spec 7). Computes no condition.
+        """Find the target in the next frame (HIPTrack spec 7).
+
+        Computes no condition unless the box head's input depends on it.
 
         Args:
             template: from `start`.
             search: (B, 3, s, s) normalised.
             memory: of this sequence; a new `RingMemory` at its start.
             index: number of the frame, 1 for the first after the initial one.
+            size_features: (B, 2), needed if conditions change the box and the head wants them.
         """
-        (view,) = self._views(template.tokens, search[:, None], None, pool=False)
+        fuses = self.condition_head is not None and self.condition_head.fuses
+        (view,) = self._views(template.tokens, search[:, None], None, pool=fuses)
         early = index <= LAST_TEMPLATE_INDEX
-        maps = self._predict(view, self._template_entry(template, view) if early else memory)
+        read_from = self._template_entry(template, view) if early else memory
+        maps = self._predict(view, read_from, self._condition_features(view, size_features))
         box, _ = maps.decode()
         if index in EARLY_WRITES if early else index % self.update_interval == 0:
             memory = self._remember(memory, search, view, box)
@@ -253,9 +262,17 @@ class HIPTrack(nn.Module):
         value = to_tokens(self.HIP.encoder.fuse(template.encoded, features))
         return ClipMemory().append(key, value)
 
-    def _predict(self, view: View, memory: Memory) -> CenterMaps | CornerMaps:
+    def _condition_features(self, view: View, size_features: Tensor | None) -> Tensor | None:
+        if self.condition_head is None or view.pooled is None:
+            return None
+        return self.condition_head.features(view.pooled, size_features)
+
+    def _predict(self, view: View, memory: Memory, conditions: Tensor | None) -> AnyMaps:
         prompt = self.HIP.decoder(memory, view.key, view.thin)
-        return self.box_head(self.searchRegionFusion(view.search_map + prompt))
+        maps = self.searchRegionFusion(view.search_map + prompt)
+        if self.condition_head is not None and conditions is not None:
+            maps = self.condition_head.fuse(maps, conditions)
+        return self.box_head(maps)
 
     def _remember(self, memory: AnyMemory, search: Tensor, view: View, box: Tensor) -> AnyMemory:
         mask = prediction_mask(box, self.search_size, view.removed, self.backbone.search_side**2)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from mtl.config.schema import RunConfig
 from mtl.data.index import FrameIndex
 from mtl.tasks.task import Task
-from mtl.tasks.tracking import TrackingTask
+from mtl.tasks.tracking import HIPTrackTask
 
-FAMILIES = {"hiptrack": TrackingTask}
+FAMILIES = {"hiptrack": HIPTrackTask}
 
 
 def build_task(config: RunConfig, index: FrameIndex) -> Task:

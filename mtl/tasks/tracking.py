@@ -1,14 +1,14 @@
-"""Trackers with the condition head: the task of the HIPTrack family."""
+"""Trackers with the condition head: what the tracker families have in common, and each of them."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from mtl.conditions import CONDITIONS, IGNORE
-from mtl.config.schema import RunConfig, StageConfig
+from mtl.config.schema import HIPTrackConfig, RunConfig, StageConfig
 from mtl.data.index import FrameIndex
 from mtl.data.normalize import normalize
 from mtl.evaluation.confusion import condition_metrics
@@ -16,7 +16,8 @@ from mtl.losses.conditions import condition_loss
 from mtl.losses.tracking import tracking_losses
 from mtl.models.build import build_model
 from mtl.models.elimination import keep_ratio_at
-from mtl.models.freeze import apply_stage_mode, freeze_parts
+from mtl.models.freeze import Parted, apply_stage_mode, freeze_parts
+from mtl.models.tracker import TrackerOutput
 from mtl.tasks.task import Batch, Metrics, Moment, TaskLosses
 
 LOSS_NAMES = ("giou", "l1", "location", "classification")
@@ -38,22 +39,25 @@ class TrackingTask:
 
     def build_model(self) -> nn.Module:
         """The tracker, with its condition head where the config has one."""
-        return build_model(self.config.model, self.config.head)
+        return build_model(self.config)
 
-    def losses(self, model: nn.Module, batch: Batch, moment: Moment) -> TaskLosses:
-        """Box losses summed over a clip's frames, condition loss averaged over labelled frames.
+    def forward(self, model: nn.Module, batch: Batch, moment: Moment) -> TrackerOutput:
+        """The model's view of a batch of clips."""
+        return model(*self._inputs(batch))
 
-        Validation eliminates as many search tokens as tracking does, so that its numbers speak of
-        the tracker that will run.
-        """
-        backbone = self.config.model.backbone
-        output = model(
+    def _inputs(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Template, search, template boxes and, where the head wants them, size features."""
+        head = self.config.condition_head
+        return (
             normalize(batch["template"], batch["brightness"][:, 0]),
             normalize(batch["search"], batch["brightness"][:, 1:]),
             batch["template_box_xywh"],
-            keep_ratio_at(backbone, moment.epoch) if moment.training else backbone.keep_ratio,
-            batch["size_features"] if self.config.head.size_features else None,
+            batch["size_features"] if head and head.size_features else None,
         )
+
+    def losses(self, model: nn.Module, batch: Batch, moment: Moment) -> TaskLosses:
+        """Box losses summed over a clip's frames, condition loss averaged over labelled frames."""
+        output = self.forward(model, batch, moment)
         values, iou = tracking_losses(output, batch["search_boxes_xywh"])
         if output.condition_logits is not None:
             values["classification"] = condition_loss(output.condition_logits, batch["conditions"])
@@ -105,11 +109,11 @@ class TrackingTask:
 
     def parameter_groups(self, model: nn.Module, stage: StageConfig) -> list[dict[str, Any]]:
         """The backbone at its own rate, everything else that learns at the stage's rate."""
-        backbone: list[nn.Parameter] = []
-        rest: list[nn.Parameter] = []
-        for name, parameter in model.named_parameters():
-            if parameter.requires_grad:
-                (backbone if name.startswith("backbone.") else rest).append(parameter)
+        parts = cast(Parted, model).parts()
+        slow = {id(x) for module in parts["backbone"] for x in module.parameters()}
+        learning = [x for x in model.parameters() if x.requires_grad]
+        backbone = [x for x in learning if id(x) in slow]
+        rest = [x for x in learning if id(x) not in slow]
         rates = (stage.learning_rate * stage.backbone_lr_ratio, stage.learning_rate)
         return [
             {"params": parameters, "lr": rate}
@@ -132,3 +136,18 @@ class TrackingTask:
             )
         ]
         return f"the clips starting at {', '.join(clips)}"
+
+
+class HIPTrackTask(TrackingTask):
+    """HIPTrack, whose candidate elimination follows a schedule while it trains."""
+
+    def forward(self, model: nn.Module, batch: Batch, moment: Moment) -> TrackerOutput:
+        """See `TrackingTask.forward`.
+
+        Validation eliminates as many search tokens as tracking does, so that its numbers speak of
+        the tracker that will run.
+        """
+        backbone = cast(HIPTrackConfig, self.config.model).backbone
+        keep = keep_ratio_at(backbone, moment.epoch) if moment.training else backbone.keep_ratio
+        *inputs, size_features = self._inputs(batch)
+        return model(*inputs, keep, size_features)

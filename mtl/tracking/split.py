@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mtl.config.schema import DataConfig, ModelConfig
+from mtl.config.schema import DataConfig, TrackerConfig
 from mtl.data.images import read_image
 from mtl.data.index import FrameIndex, Sequence
 from mtl.errors import DataError
 from mtl.evaluation.got10k_files import write_result
 from mtl.evaluation.one_pass import SequenceScore, score_sequence, track_sequence
-from mtl.models.hiptrack import HIPTrack
+from mtl.models.tracker import OnlineModel
 from mtl.tracking.tracker import Tracker
 
 
 def track_share(
-    model: HIPTrack,
-    config: ModelConfig,
+    model: OnlineModel,
+    config: TrackerConfig,
     data: DataConfig,
     index: FrameIndex,
     results: Path,

@@ -1,21 +1,22 @@
-"""The online tracker: one picture in, one box out (HIPTrack spec 7)."""
+"""The online tracker: one picture in, one box out (HIPTrack spec 7, SimTrack spec 8)."""
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from mtl.config.schema import ModelConfig
+from mtl.config.schema import TrackerConfig
 from mtl.data.normalize import normalize
 from mtl.geometry.boxes import clip_box_xywh_np
-from mtl.geometry.crop import box_in_crop, box_to_image, crop
-from mtl.models.hiptrack import HIPTrack, TemplateState
-from mtl.models.memory import RingMemory
+from mtl.geometry.crop import box_to_image, crop, size_features
+from mtl.models.heads import CenterMaps, CornerMaps
+from mtl.models.tracker import OnlineModel
 
 CLIP_MARGIN = 10.0
 """Pixels of a box that stay in the picture, and its least width and height."""
@@ -34,12 +35,14 @@ class TrackResult(NamedTuple):
 class TrackState:
     """Everything a sequence leaves behind for its next frame."""
 
-    template: TemplateState
+    template: Any
     """Of the first frame."""
-    memory: RingMemory
+    memory: Any
     """Of earlier frames."""
     box_xywh: np.ndarray
     """(4,) float64 pixels; where the target was last."""
+    first_box_xywh: np.ndarray
+    """(4,) float64 pixels; where it was at the start."""
     index: int
     """Number of the last frame, 0 for the first."""
 
@@ -53,11 +56,10 @@ class Tracker:
         device: where the model is and runs.
     """
 
-    def __init__(self, model: HIPTrack, config: ModelConfig, device: torch.device) -> None:
+    def __init__(self, model: OnlineModel, config: TrackerConfig, device: torch.device) -> None:
         self.model = model
         self.config = config
         self.device = device
-        self.window = hann_window(config.search.size // config.backbone.patch_size).to(device)
         self.state: TrackState | None = None
 
     @torch.inference_mode()
@@ -75,12 +77,12 @@ class Tracker:
         size = self.config.template.size
         box = np.array(box_xywh, dtype=np.float64)
         cut = crop(frame, box, self.config.template.factor, size)
-        box_in_template = box_in_crop(box, box, cut.resize_factor, size)
+        box_in_template = self.model.template_box(box, cut.resize_factor)
         template = self.model.start(
             self._input(cut.image),
             torch.tensor(box_in_template[None], dtype=torch.float32, device=self.device),
         )
-        self.state = TrackState(template, RingMemory(self.config.memory.capacity), box, 0)
+        self.state = TrackState(template, self.model.empty_memory(), box, box, 0)
 
     @torch.inference_mode()
     def update(self, frame: np.ndarray) -> TrackResult:
@@ -95,21 +97,36 @@ class Tracker:
         size = self.config.search.size
         index = state.index + 1
         cut = crop(frame, state.box_xywh, self.config.search.factor, size)
-        found = self.model.track(state.template, self._input(cut.image), state.memory, index)
+        sizes = size_features(state.box_xywh, state.first_box_xywh)
+        found = self.model.track(
+            state.template,
+            self._input(cut.image),
+            state.memory,
+            index,
+            torch.tensor(sizes[None], dtype=torch.float32, device=self.device),
+        )
         # The window favours the middle of the crop here only: the memory saw the plain maps.
-        box, score = found.maps.decode(self.window)
+        box, score = found.maps.decode(_window_of(found.maps))
         *chosen, confidence = torch.cat([box[0], score]).tolist()  # the frame's one wait
         in_picture = box_to_image(chosen, state.box_xywh, cut.resize_factor, size)
         height, width = frame.shape[:2]
         clipped = clip_box_xywh_np(in_picture, height, width, CLIP_MARGIN)
-        self.state = TrackState(state.template, found.memory, clipped, index)
+        self.state = TrackState(state.template, found.memory, clipped, state.first_box_xywh, index)
         return TrackResult(clipped, confidence)
 
     def _input(self, image: np.ndarray) -> Tensor:
         return normalize(torch.from_numpy(image).to(self.device)[None])
 
 
-def hann_window(side: int) -> Tensor:
+def _window_of(maps: CenterMaps | CornerMaps) -> Tensor | None:
+    """The window a score map is weighed with; corners are expectations and have none."""
+    if not isinstance(maps, CenterMaps):
+        return None
+    return hann_window(maps.score_map.shape[-1], maps.score_map.device)
+
+
+@functools.cache
+def hann_window(side: int, device: torch.device | str = "cpu") -> Tensor:
     """(side, side) float32 outer product of 0.5 (1 - cos(2 pi (k + 1) / (side + 1)))."""
     line = torch.hann_window(side + 2, periodic=False, dtype=torch.float64)[1:-1]
-    return torch.outer(line, line).float()
+    return torch.outer(line, line).float().to(device)

@@ -77,7 +77,20 @@ def train(run: Run, state: TrainingState) -> TrainingState:
     for stage in plan.stages:
         if state.step < stage.last_step:
             _train_stage(run, plan, stage, state)
+    if not plan.stages and not state.history:
+        _validate_only(run, state)
     return state
+
+
+def _validate_only(run: Run, state: TrainingState) -> None:
+    """The weights as they came count as the best; their validation is the run's only line."""
+    start = time.monotonic()
+    measured = validate(run, epoch=0)
+    state.seconds += time.monotonic() - start
+    if measured:
+        place = {"epoch": 0, "stage": run.config.mode, "split": "val", "step": 0, "samples": 0}
+        state.history.append({**place, "seconds": round(state.seconds, 3), **measured})
+    _keep(run, state, None, None, improved=True)
 
 
 def _train_stage(run: Run, plan: Plan, stage: StagePlan, state: TrainingState) -> None:

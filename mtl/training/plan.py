@@ -36,7 +36,7 @@ class StagePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """All stages of a run in order."""
+    """All stages of a run in order; none where nothing is trained."""
 
     stages: tuple[StagePlan, ...]
     steps_per_epoch: int
@@ -44,20 +44,19 @@ class Plan:
     @property
     def num_epochs(self) -> int:
         """Epochs of the whole run."""
-        return self.stages[-1].last_epoch
+        return self.stages[-1].last_epoch if self.stages else 0
 
     @property
     def num_steps(self) -> int:
         """Optimiser steps of the whole run."""
-        return self.stages[-1].last_step
+        return self.stages[-1].last_step if self.stages else 0
 
 
 def plan_of(config: RunConfig) -> Plan:
     """The plan of a run; a remainder of samples that fills no batch is left out of each epoch."""
     steps = config.training.samples_per_epoch // config.training.batch_size
     stages, epoch = [], 0
-    for name, stage in config.stages.items():
-        if stage.epochs:
-            stages.append(StagePlan(name, stage, epoch, epoch + stage.epochs, steps))
-            epoch += stage.epochs
+    for name, stage in config.running_stages.items():
+        stages.append(StagePlan(name, stage, epoch, epoch + stage.epochs, steps))
+        epoch += stage.epochs
     return Plan(tuple(stages), steps)

@@ -31,7 +31,7 @@ def step_seconds(num_threads: int, steps: int) -> float:
     torch.set_num_threads(num_threads)
     torch.manual_seed(0)
     config = load("demo")
-    model = build_model(config.model, config.head).train()
+    model = build_model(config).train()
     B, T = config.training.batch_size, config.model.search_frames
     z, s = config.model.template.size, config.model.search.size
     template, search = torch.randn(B, 3, z, z), torch.randn(B, T, 3, s, s)

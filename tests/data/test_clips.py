@@ -14,7 +14,7 @@ from mtl.config.schema import (
     BackboneConfig,
     CropConfig,
     DataConfig,
-    ModelConfig,
+    HIPTrackConfig,
 )
 from mtl.data import clips as clips_module
 from mtl.data.clips import ClipSampler, collate, draw_clip
@@ -24,7 +24,7 @@ from mtl.errors import DataError
 from mtl.geometry.crop import box_in_crop, crop
 from tests.data.sequence_files import flag_record, picture, write_records, write_root
 
-MODEL = ModelConfig(
+MODEL = HIPTrackConfig(
     template=CropConfig(size=32, factor=2.0),
     search=CropConfig(size=64, factor=4.0),
     search_frames=2,

@@ -12,7 +12,7 @@ from mtl.losses.boxes import giou_loss, l1_loss
 from mtl.losses.conditions import condition_loss
 from mtl.losses.heatmap import focal_loss, gaussian_radius, target_maps
 from mtl.losses.tracking import tracking_losses
-from mtl.models.hiptrack import HIPTrackOutput
+from mtl.models.tracker import TrackerOutput
 
 
 def painted(box: list[float], side: int) -> np.ndarray:
@@ -84,8 +84,8 @@ def test_l1_is_a_mean_over_boxes_and_corners() -> None:
     assert l1_loss(torch.ones(3, 2, 4), torch.zeros(3, 2, 4)).tolist() == [1.0, 1.0]
 
 
-def output(boxes: torch.Tensor, score_map: torch.Tensor | None) -> HIPTrackOutput:
-    return HIPTrackOutput(score_map, None, None, boxes, None)
+def output(boxes: torch.Tensor, score_map: torch.Tensor | None) -> TrackerOutput:
+    return TrackerOutput(score_map, None, None, boxes, None)
 
 
 def test_losses_of_a_clip_are_sums_over_its_frames() -> None:

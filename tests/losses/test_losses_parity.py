@@ -9,7 +9,7 @@ import torch
 from mtl.config.schema import LossConfig
 from mtl.losses.heatmap import target_maps
 from mtl.losses.tracking import tracking_losses
-from mtl.models.hiptrack import HIPTrackOutput
+from mtl.models.tracker import TrackerOutput
 from tests.parity import Fixture
 
 pytestmark = pytest.mark.parity
@@ -27,7 +27,7 @@ def test_losses_targets_and_gradients_are_the_published_ones(reference_root: Pat
         targets = target_maps(true_boxes, score_map.shape[-1])
         np.testing.assert_allclose(targets, fixture[f"{case}.heatmap"], rtol=1e-5, err_msg=case)
         assert int((targets == 1).sum()) == fixture[f"{case}.n_pos"], case
-        output = HIPTrackOutput(score_map[:, None, None], None, None, boxes[:, None], None)
+        output = TrackerOutput(score_map[:, None, None], None, None, boxes[:, None], None)
         losses, iou = tracking_losses(output, true_boxes[:, None])
         total = sum(getattr(weights, name) * value for name, value in losses.items())
         assert isinstance(total, torch.Tensor)

@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtl.config.schema import ConditionHeadConfig, ModelConfig
-from mtl.models.build import build_model
+from mtl.config.schema import ConditionHeadConfig, HIPTrackConfig
 from mtl.models.hiptrack import HIPTrack
 
 SMALL: dict[str, Any] = {
@@ -28,23 +27,28 @@ SMALL: dict[str, Any] = {
 }
 
 
-def small_config(**changes: Any) -> ModelConfig:
+SMALL_HEAD = ConditionHeadConfig(hidden_width=8)
+
+
+def small_config(**changes: Any) -> HIPTrackConfig:
     """The small config with top-level keys replaced, `backbone` keys merged."""
     values = {**SMALL, **changes}
     values["backbone"] = {**SMALL["backbone"], **changes.get("backbone", {})}
-    return ModelConfig(**values)
+    return HIPTrackConfig(**values)
 
 
 def small_model(
-    config: ModelConfig | None = None, head: ConditionHeadConfig | None = None, seed: int = 0
+    config: HIPTrackConfig | None = None,
+    head: ConditionHeadConfig | None = SMALL_HEAD,
+    seed: int = 0,
 ) -> HIPTrack:
     """A model of the small config whose weights depend on the seed alone."""
     torch.manual_seed(seed)
-    return build_model(config or small_config(), head or ConditionHeadConfig(hidden_width=8))
+    return HIPTrack(config or small_config(), head)
 
 
 def noise_clip(
-    config: ModelConfig, batch: int = 2, frames: int = 3, seed: int = 0
+    config: HIPTrackConfig, batch: int = 2, frames: int = 3, seed: int = 0
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Template, search and template boxes for `HIPTrack.forward`."""
     generator = torch.Generator().manual_seed(seed)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mtl.config.schema import ConditionHeadConfig, FrozenPart
+from mtl.config.schema import FrozenPart
 from mtl.errors import ConfigError
 from mtl.models.freeze import apply_stage_mode, freeze_parts
 from tests.models.small import small_config, small_model
@@ -67,7 +67,7 @@ def test_stochastic_depth_skips_at_its_rates() -> None:
 
 
 def test_a_missing_condition_head_is_nothing_to_freeze() -> None:
-    model = small_model(head=ConditionHeadConfig(enabled=False))
+    model = small_model(head=None)
     freeze_parts(model, {"condition_head": FrozenPart()})
     apply_stage_mode(model, {"condition_head": FrozenPart()})
 

@@ -90,13 +90,13 @@ def test_scores_begin_near_their_prior() -> None:
 
 
 def test_condition_head_has_no_size_inputs_by_default() -> None:
-    head = ConditionHead(ConditionHeadConfig(hidden_width=16), 8)
+    head = ConditionHead(ConditionHeadConfig(hidden_width=16), 8, 8, "classes")
     assert head.fc1.in_features == 8
-    assert head(torch.randn(2, 3, 8), None).shape == (2, 3, 10)
+    assert head.logits(head.features(torch.randn(2, 3, 8), None)).shape == (2, 3, 10)
 
 
 def test_condition_head_wants_size_features_of_every_frame() -> None:
-    head = ConditionHead(ConditionHeadConfig(hidden_width=16, size_features=True), 8)
-    assert head(torch.randn(2, 3, 8), torch.zeros(2, 3, 2)).shape == (2, 3, 10)
+    head = ConditionHead(ConditionHeadConfig(hidden_width=16, size_features=True), 8, 8, "classes")
+    assert head.features(torch.randn(2, 3, 8), torch.zeros(2, 3, 2)).shape == (2, 3, 16)
     with pytest.raises(ShapeError, match=r"got \(2, 2\); pass them or set"):
-        head(torch.randn(2, 3, 8), torch.zeros(2, 2))
+        head.features(torch.randn(2, 3, 8), torch.zeros(2, 2))

@@ -1,23 +1,24 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from mtl.config.schema import ConditionHeadConfig
 from mtl.errors import ShapeError
 from mtl.losses.conditions import condition_loss
 from mtl.losses.tracking import tracking_losses
-from mtl.models.hiptrack import HIPTrack, HIPTrackOutput
+from mtl.models.hiptrack import HIPTrack
 from mtl.models.memory import RingMemory
+from mtl.models.tracker import TrackerOutput
 from tests.models.small import noise_clip, small_config, small_model
 
 TRUE_BOX = torch.tensor([0.4, 0.4, 0.3, 0.2])
 
 
-def total_loss(output: HIPTrackOutput, labels: torch.Tensor) -> torch.Tensor:
+def total_loss(output: TrackerOutput, labels: torch.Tensor) -> torch.Tensor:
     B, T = output.boxes_cxcywh.shape[:2]
     values, _ = tracking_losses(output, TRUE_BOX.expand(B, T, 4))
     total = torch.stack(list(values.values())).sum()
@@ -90,7 +91,7 @@ def test_output_lies_on_the_search_grid(patch_size: int, kind: str) -> None:
 
 
 def test_boxes_are_bit_identical_with_the_condition_head_on_off_and_removed() -> None:
-    on, off = small_model(), small_model(head=ConditionHeadConfig(enabled=False))
+    on, off = small_model(), small_model(head=None)
     removed = small_model()
     removed.condition_head = None
     boxes = track_boxes(on)
@@ -102,14 +103,47 @@ def test_boxes_are_bit_identical_with_the_condition_head_on_off_and_removed() ->
     assert torch.equal(trained[0], trained[2])
 
 
-def test_tracking_never_runs_the_condition_head() -> None:
-    class Alarm(nn.Module):
-        def forward(self, *_: object) -> None:
-            raise AssertionError("the condition head ran")
-
-    model = small_model()
-    model.condition_head = Alarm()  # type: ignore[assignment]
+@pytest.mark.parametrize("fusion", [None, "residual", "film"])
+def test_tracking_runs_the_condition_head_only_where_it_changes_the_box(fusion: Any) -> None:
+    model = small_model(head=ConditionHeadConfig(hidden_width=8, fusion=fusion))
+    runs = []
+    assert model.condition_head is not None
+    model.condition_head.fc1.register_forward_hook(lambda *_: runs.append(1))
     track_boxes(model)
+    assert bool(runs) == (fusion is not None)
+
+
+@pytest.mark.parametrize("fusion", ["residual", "film"])
+@pytest.mark.parametrize("answers", ["classes", "attributes"])
+def test_an_untrained_fusion_changes_nothing_and_a_trained_one_does(
+    fusion: Any, answers: Any
+) -> None:
+    torch.manual_seed(0)
+    config = small_config()
+    fused = HIPTrack(config, ConditionHeadConfig(hidden_width=8, fusion=fusion), answers).eval()
+    plain = HIPTrack(config).eval()
+    plain.load_state_dict(fused.state_dict(), strict=False)
+    clip = noise_clip(config)
+    boxes = plain(*clip).boxes_cxcywh
+    assert torch.equal(fused(*clip).boxes_cxcywh, boxes)
+    assert torch.equal(track_boxes(fused), track_boxes(plain))
+    head = fused.condition_head
+    assert head is not None
+    last = head.residual or head.film.fc2  # type: ignore[union-attr]
+    torch.nn.init.normal_(last.weight)
+    assert not torch.equal(fused(*clip).boxes_cxcywh, boxes)
+    assert not torch.equal(track_boxes(fused), track_boxes(plain))
+
+
+@pytest.mark.parametrize("fusion", ["residual", "film"])
+def test_a_fusion_learns_from_the_boxes_alone(fusion: Any) -> None:
+    model = small_model(head=ConditionHeadConfig(hidden_width=8, fusion=fusion))
+    model(*noise_clip(small_config())).boxes_cxcywh.sum().backward()
+    head = model.condition_head
+    assert head is not None
+    last = head.residual or head.film.fc2  # type: ignore[union-attr]
+    assert last.weight.grad is not None
+    assert last.weight.grad.abs().sum() > 0
 
 
 def test_condition_logits_depend_on_kept_tokens_only() -> None:
@@ -122,8 +156,9 @@ def test_condition_logits_depend_on_kept_tokens_only() -> None:
     assert seen[0].kept.shape[1] == 16  # 64 tokens halved twice
     assert kept.shape[1] >= 16
     pooled = seen[0].search.sum(dim=1) / 16
-    assert model.condition_head is not None
-    torch.testing.assert_close(logits[:, 0], model.condition_head(pooled, None))
+    head = model.condition_head
+    assert head is not None
+    torch.testing.assert_close(logits[:, 0], head.logits(head.features(pooled, None)))
 
 
 def test_a_frozen_backbone_builds_no_graph() -> None:
@@ -166,7 +201,7 @@ def test_size_features_reach_the_logits() -> None:
     one = model(*clip, 1.0, torch.zeros(2, 3, 2)).condition_logits
     two = model(*clip, 1.0, torch.ones(2, 3, 2)).condition_logits
     assert not torch.equal(one, two)
-    with pytest.raises(ShapeError, match=r"size_features must be \(2, 3, 2\), got None"):
+    with pytest.raises(ShapeError, match=r"size_features must be \(2, 2\), got None"):
         model(*clip, 1.0)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mtl.config.load import load
-from mtl.config.schema import BoxHeadConfig, ConditionHeadConfig, ModelConfig
+from mtl.config.schema import BoxHeadConfig, HIPTrackConfig
 from mtl.models.build import build_model
 from mtl.models.elimination import center_token, keep_ratio_at, num_kept
 from mtl.models.heads import best_boxes, build_box_head
@@ -32,8 +32,7 @@ from tests.parity import (
 pytestmark = pytest.mark.parity
 
 MAPS = ("score_map", "size_map", "offset_map")
-PUBLISHED = ModelConfig()
-NO_HEAD = ConditionHeadConfig(enabled=False)
+PUBLISHED = HIPTrackConfig()
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +43,7 @@ def folder(reference_root: Path) -> Path:
 @pytest.fixture(scope="module")
 def model() -> HIPTrack:
     """The published model; tests fill it with their fixture's weights."""
-    return build_model(PUBLISHED, NO_HEAD)
+    return HIPTrack(PUBLISHED)
 
 
 class Recorder:
@@ -209,7 +208,7 @@ def test_names_shapes_and_counts_are_the_published_ones(folder: Path, model: HIP
 def test_the_preset_adds_only_the_condition_head(folder: Path) -> None:
     config = load("hiptrack")
     with torch.device("meta"):
-        model = build_model(config.model, config.head)
+        model = build_model(config)
     assert model.condition_head is not None
     assert sum(p.numel() for p in model.condition_head.parameters()) == 398_858
     names = set(json.loads((folder / "state_dict.json").read_text()))

@@ -7,22 +7,21 @@ import pytest
 import torch
 
 from mtl.config.schema import (
-    ConditionHeadConfig,
     FrozenPart,
+    HIPTrackConfig,
     LossConfig,
-    ModelConfig,
     OptimizerConfig,
     StageConfig,
 )
 from mtl.losses.tracking import tracking_losses
-from mtl.models.build import build_model
 from mtl.models.elimination import keep_ratio_at
 from mtl.models.freeze import apply_stage_mode, freeze_parts
+from mtl.models.hiptrack import HIPTrack
 from tests.parity import Fixture, assert_near, fill_by_rule, rule_image
 
 pytestmark = pytest.mark.parity
 
-PUBLISHED = ModelConfig()
+PUBLISHED = HIPTrackConfig()
 FREEZE = {"backbone": FrozenPart(eval_mode=False, stochastic_depth=False)}
 
 
@@ -31,7 +30,7 @@ def test_one_training_step_equals_the_published_one(reference_root: Path) -> Non
     meta = fixture.meta
     true_boxes = torch.from_numpy(fixture["search_anno"]).transpose(0, 1)
     batch, frames = true_boxes.shape[:2]
-    model = build_model(PUBLISHED, ConditionHeadConfig(enabled=False))
+    model = HIPTrack(PUBLISHED)
     fill_by_rule(model, meta["salt"])
     freeze_parts(model, FREEZE)
     apply_stage_mode(model, FREEZE)

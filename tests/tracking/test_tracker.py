@@ -7,7 +7,7 @@ import torch
 from mtl.config.schema import ConditionHeadConfig
 from mtl.errors import DataError
 from mtl.tracking.tracker import Tracker, hann_window
-from tests.models.small import small_config, small_model
+from tests.models.small import SMALL_HEAD, small_config, small_model
 
 FRAMES = [
     np.random.default_rng(number).integers(0, 256, (60, 80, 3), dtype=np.uint8)
@@ -16,7 +16,7 @@ FRAMES = [
 BOX = np.array([30.0, 20.0, 16.0, 12.0])
 
 
-def tracker(head: ConditionHeadConfig | None = None, **changes: object) -> Tracker:
+def tracker(head: ConditionHeadConfig | None = SMALL_HEAD, **changes: object) -> Tracker:
     config = small_config(**changes)
     return Tracker(small_model(config, head), config, torch.device("cpu"))
 
@@ -38,7 +38,7 @@ def test_starting_again_forgets_the_first_sequence() -> None:
 
 
 def test_boxes_do_not_depend_on_the_condition_head() -> None:
-    without = follow(tracker(ConditionHeadConfig(enabled=False)))
+    without = follow(tracker(None))
     np.testing.assert_array_equal(follow(tracker()), without)
 
 

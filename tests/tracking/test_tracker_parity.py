@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mtl.config.schema import ConditionHeadConfig, MemoryConfig, ModelConfig
-from mtl.models.build import build_model
+from mtl.config.schema import HIPTrackConfig, MemoryConfig
+from mtl.models.hiptrack import HIPTrack
 from mtl.tracking import tracker as tracker_module
 from mtl.tracking.tracker import Tracker, hann_window
 from tests.parity import Fixture, assert_near, fill_by_rule, rule_picture
@@ -22,10 +22,10 @@ def test_tracker_follows_the_published_one(
 ) -> None:
     fixture = Fixture(reference_root / "hiptrack" / "e2e_track.npz")
     meta = fixture.meta
-    config = ModelConfig(
+    config = HIPTrackConfig(
         memory=MemoryConfig(capacity=meta["mem_max"], update_interval=meta["update_interval"])
     )
-    model = build_model(config, ConditionHeadConfig(enabled=False))
+    model = HIPTrack(config)
     fill_by_rule(model, meta["salt"])
     crops, factors, score_maps = [], [], []
     cut = tracker_module.crop
