@@ -20,13 +20,14 @@ from cluster.ingest import RayBatches
 from cluster.reporter import RayReporter
 from mtl.config.schema import RunConfig
 from mtl.evaluation.one_pass import summarize
+from mtl.models.model_file import load_model
 from mtl.models.tracker import OnlineModel
 from mtl.tasks.build import build_task
 from mtl.tracking.split import track_share
 from mtl.training.distributed import gather_objects, world
 from mtl.training.loop import Run, train
 from mtl.training.plan import plan_of
-from mtl.training.run_folder import RunFolder, RunWriter, load_model
+from mtl.training.run_folder import RunFolder, RunWriter
 from mtl.training.seeding import seed_weights
 from mtl.training.state import TrainingState
 

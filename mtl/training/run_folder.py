@@ -7,26 +7,22 @@ so that a reader or a crash never meets half a file.
 from __future__ import annotations
 
 import json
-import platform
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow
 import pyarrow.fs
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from tensorboardX import SummaryWriter
 
-from mtl.conditions import CONDITIONS
 from mtl.config.load import to_yaml
 from mtl.config.schema import RunConfig
-from mtl.errors import CheckpointError, ConfigError
+from mtl.errors import ConfigError
 from mtl.files import write_atomically
+from mtl.models.model_file import save_model
 
 TENSORBOARD_NAMES = {
     "loss/total": "Loss/total",
@@ -158,41 +154,3 @@ class RunWriter:
         if not self.folder.local:
             self.folder.upload(self._events, "tensorboard")
             shutil.rmtree(self._events, ignore_errors=True)
-
-
-def save_model(
-    path: Path, weights: dict[str, torch.Tensor], config: RunConfig, metrics: dict[str, Any]
-) -> None:
-    """Write weights with what is needed to use them: config, class order, versions, metrics."""
-    metadata = {
-        "family": config.model.family,
-        "config": json.dumps(config.model_dump(mode="json")),
-        "classes": json.dumps(list(CONDITIONS)),
-        "versions": json.dumps(
-            {
-                "python": platform.python_version(),
-                "torch": torch.__version__,
-                "numpy": np.__version__,
-            }
-        ),
-        "metrics": json.dumps(metrics),
-    }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    save_file(tensors, path, metadata=metadata)
-
-
-def load_model(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Weights and metadata of a model file.
-
-    Raises:
-        CheckpointError: the file is missing, damaged or not one of ours.
-    """
-    try:
-        weights = load_file(path)
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"model file {path} cannot be read: {error}") from None
-    if "family" not in metadata:
-        raise CheckpointError(f"{path} holds weights but not their family and config.")
-    return weights, metadata

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from cluster.train import main
-from mtl.training.run_folder import load_model
+from mtl.models.model_file import load_model
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 

@@ -9,7 +9,8 @@ import torch
 from mtl.conditions import CONDITIONS
 from mtl.config.load import load, load_text
 from mtl.errors import CheckpointError, ConfigError
-from mtl.training.run_folder import RunFolder, RunWriter, load_model, save_model
+from mtl.models.model_file import load_model, save_model
+from mtl.training.run_folder import RunFolder, RunWriter
 
 
 def test_a_run_folder_behind_a_uri_is_the_same_folder(tmp_path: Path) -> None:
