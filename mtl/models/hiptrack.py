@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from mtl.config.modes import Answers
 from mtl.config.schema import ConditionHeadConfig, HIPTrackConfig
-from mtl.errors import ShapeError
 from mtl.geometry.crop import box_in_crop
 from mtl.geometry.masks import prediction_mask, template_mask
 from mtl.models.condition_head import ConditionHead
+from mtl.models.freeze import graph_if_learning
 from mtl.models.heads import CenterMaps, CornerMaps, build_box_head
-from mtl.models.memory import AnyMemory, ClipMemory, Memory, RingMemory
+from mtl.models.memory import AnyOnlineMemory, ClipMemory, Memory, RingMemory
 from mtl.models.prompt import (
     HistoricalPrompt,
     KeyProjection,
@@ -30,7 +30,7 @@ from mtl.models.prompt import (
     to_map,
     to_tokens,
 )
-from mtl.models.tracker import TrackerOutput, TrackOutput
+from mtl.models.tracker import TrackerOutput, TrackOutput, check_clips
 from mtl.models.vit import Backbone
 
 AnyMaps = CenterMaps | CornerMaps
@@ -64,8 +64,8 @@ class View(NamedTuple):
     """(B, h w, Ck)."""
     thin: Tensor
     """(B, Cv, h, w)."""
-    pooled: Tensor | None
-    """(B, C) mean kept token, which the condition head sees; None where it does not run."""
+    kept: Tensor
+    """(B, K, C) tokens that were not removed; the condition head sees their mean."""
 
 
 class HIPTrack(nn.Module):
@@ -141,7 +141,7 @@ class HIPTrack(nn.Module):
         Raises:
             ShapeError: if a shape does not fit the config or the others.
         """
-        self._check(template, search, template_boxes_xywh)
+        check_clips(self, template, search, template_boxes_xywh)
         start = self.start(template, template_boxes_xywh)
         memory = ClipMemory()
         maps: list[AnyMaps] = []
@@ -149,13 +149,15 @@ class HIPTrack(nn.Module):
         logits: list[Tensor] = []
         last = search.shape[1] - 1
         for number, view in enumerate(self._views(start.tokens, search, keep_ratio)):
-            read_from = memory if number else self._template_entry(start, view)
+            read_from = memory
+            if number == 0:
+                read_from = ClipMemory().append(*self._template_entry(start, view))
             sizes = None if size_features is None else size_features[:, number]
             features = self._condition_features(view, sizes)
             found = self._predict(view, read_from, features)
             box, _ = found.decode()
             if number < last:
-                memory = self._remember(memory, search[:, number], view, box)
+                memory = memory.append(*self._entry(search[:, number], view, box))
             maps.append(found)
             boxes.append(box)
             if self.condition_head is not None and features is not None:
@@ -183,7 +185,7 @@ class HIPTrack(nn.Module):
             template: (B, 3, z, z) normalised.
             template_boxes_xywh: (B, 4) over the side of the template crop.
         """
-        with self._backbone_grad():
+        with graph_if_learning(self.backbone):
             tokens = self.backbone.embed_template(template)
         mask = template_mask(template_boxes_xywh, self.search_size)
         enlarged = _enlarge(template, self.search_size)
@@ -193,33 +195,61 @@ class HIPTrack(nn.Module):
         self,
         template: TemplateState,
         search: Tensor,
-        memory: RingMemory,
-        index: int,
+        memory: AnyOnlineMemory,
+        index: int | Tensor,
         size_features: Tensor | None = None,
+        conditions: bool = False,
     ) -> TrackOutput:
         """Find the target in the next frame (HIPTrack spec 7).
 
-        Computes no condition unless the box head's input depends on it.
+        Computes no condition unless asked to, or the box head's input depends on it.
 
         Args:
             template: from `start`.
             search: (B, 3, s, s) normalised.
-            memory: of this sequence; a new `RingMemory` at its start.
+            memory: of this sequence; `empty_memory()` at its start.
             index: number of the frame, 1 for the first after the initial one.
             size_features: (B, 2), needed if conditions change the box and the head wants them.
         """
+        view = self.look(template, search)
+        return self.follow(view, template, search, memory, index, size_features)
+
+    def look(self, template: TemplateState, search: Tensor) -> View:
+        """The one pass of the backbone from which boxes and conditions of a frame are read."""
+        (view,) = self._views(template.tokens, search[:, None], None)
+        return view
+
+    def follow(
+        self,
+        view: View,
+        template: TemplateState,
+        search: Tensor,
+        memory: AnyOnlineMemory,
+        index: int | Tensor,
+        size_features: Tensor | None = None,
+    ) -> TrackOutput:
+        """Box and memory of a frame that was looked at; arguments as in `track`."""
         fuses = self.condition_head is not None and self.condition_head.fuses
-        (view,) = self._views(template.tokens, search[:, None], None, pool=fuses)
-        early = index <= LAST_TEMPLATE_INDEX
-        read_from = self._template_entry(template, view) if early else memory
-        maps = self._predict(view, read_from, self._condition_features(view, size_features))
+        features = self._condition_features(view, size_features) if fuses else None
+        read_from = memory.unless(
+            index <= LAST_TEMPLATE_INDEX, lambda: self._template_entry(template, view)
+        )
+        maps = self._predict(view, read_from, features)
         box, _ = maps.decode()
-        if index in EARLY_WRITES if early else index % self.update_interval == 0:
-            memory = self._remember(memory, search, view, box)
-        return TrackOutput(maps, box, memory)
+        due = is_written(index, self.update_interval)
+        memory = memory.append_if(due, lambda: self._entry(search, view, box))
+        logits = None if head is None or features is None else head.logits(features)
+        return TrackOutput(maps, box, memory, logits)
+
+    def conditions(self, view: View, size_features: Tensor | None = None) -> Tensor | None:
+        """Condition logits (B, 10) of a frame that was looked at; None without a head."""
+        features = self._condition_features(view, size_features)
+        if self.condition_head is None or features is None:
+            return None
+        return self.condition_head.logits(features)
 
     def _views(
-        self, template_tokens: Tensor, search: Tensor, keep_ratio: float | None, pool: bool = True
+        self, template_tokens: Tensor, search: Tensor, keep_ratio: float | None
     ) -> Iterator[View]:
         """Features of each frame; how many go through in one pass changes nothing."""
         B, T = search.shape[:2]
@@ -229,7 +259,7 @@ class HIPTrack(nn.Module):
             chunk = search[:, first : first + per_pass]
             n = chunk.shape[1]
             flat = chunk.flatten(0, 1)
-            with self._backbone_grad():
+            with graph_if_learning(self.backbone):
                 repeated = template_tokens[:, None].expand(-1, n, -1, -1).flatten(0, 1)
                 seen = self.backbone(
                     repeated,
@@ -241,9 +271,6 @@ class HIPTrack(nn.Module):
             template_maps = to_map(seen.template, self.backbone.template_side)
             keys = to_tokens(self.key_proj(search_maps))
             thin = self.key_comp(search_maps)
-            pooled = None
-            if pool and self.condition_head is not None:
-                pooled = seen.kept.float().mean(dim=1)
             for number in range(n):
                 frame = slice(number, None, n)
                 yield View(
@@ -252,20 +279,20 @@ class HIPTrack(nn.Module):
                     tuple(None if gone is None else gone[frame] for gone in seen.removed),
                     keys[frame],
                     thin[frame],
-                    None if pooled is None else pooled[frame],
+                    seen.kept[frame],
                 )
 
-    def _template_entry(self, template: TemplateState, view: View) -> ClipMemory:
-        """The memory of a target that has been seen in the template only."""
+    def _template_entry(self, template: TemplateState, view: View) -> tuple[Tensor, Tensor]:
+        """Key and value of a target that has been seen in the template only."""
         features = _enlarge(view.template_map, self.backbone.search_side)
         key = to_tokens(self.key_proj(features))
         value = to_tokens(self.HIP.encoder.fuse(template.encoded, features))
-        return ClipMemory().append(key, value)
+        return key, value
 
     def _condition_features(self, view: View, size_features: Tensor | None) -> Tensor | None:
-        if self.condition_head is None or view.pooled is None:
+        if self.condition_head is None:
             return None
-        return self.condition_head.features(view.pooled, size_features)
+        return self.condition_head.features(view.kept.float().mean(dim=1), size_features)
 
     def _predict(self, view: View, memory: Memory, conditions: Tensor | None) -> AnyMaps:
         prompt = self.HIP.decoder(memory, view.key, view.thin)
@@ -274,27 +301,20 @@ class HIPTrack(nn.Module):
             maps = self.condition_head.fuse(maps, conditions)
         return self.box_head(maps)
 
-    def _remember(self, memory: AnyMemory, search: Tensor, view: View, box: Tensor) -> AnyMemory:
+    def _entry(self, search: Tensor, view: View, box: Tensor) -> tuple[Tensor, Tensor]:
+        """Key and value that remember a frame and where the target was in it."""
         mask = prediction_mask(box, self.search_size, view.removed, self.backbone.search_side**2)
         encoder = self.HIP.encoder
         value = encoder.fuse(encoder.encode(search, mask), view.search_map)
-        return memory.append(view.key, to_tokens(value))
+        return view.key, to_tokens(value)
 
-    def _backbone_grad(self) -> torch.set_grad_enabled:
-        """No graph where the whole backbone is frozen."""
-        learns = any(parameter.requires_grad for parameter in self.backbone.parameters())
-        return torch.set_grad_enabled(torch.is_grad_enabled() and learns)
 
-    def _check(self, template: Tensor, search: Tensor, boxes: Tensor) -> None:
-        B, z, s = template.shape[0], self.template_size, self.search_size
-        T = search.shape[1] if search.dim() == 5 else 1
-        for name, tensor, wanted in (
-            ("template", template, (B, 3, z, z)),
-            ("search", search, (B, max(T, 1), 3, s, s)),
-            ("template_boxes_xywh", boxes, (B, 4)),
-        ):
-            if tensor.shape != wanted:
-                raise ShapeError(f"{name} must be {wanted}, got {tuple(tensor.shape)}.")
+def is_written(index: int | Tensor, update_interval: int) -> bool | Tensor:
+    """Whether a frame is remembered: frames 5 and 10, later each `update_interval`-th (spec 7)."""
+    later = (index > LAST_TEMPLATE_INDEX) & (index % update_interval == 0)
+    for early in EARLY_WRITES:
+        later = later | (index == early)
+    return later
 
 
 def _enlarge(maps: Tensor, side: int) -> Tensor:

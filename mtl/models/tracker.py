@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from torch import Tensor
 
+from mtl.errors import ShapeError
 from mtl.models.heads import CenterMaps, CornerMaps
 
 
@@ -34,6 +35,8 @@ class TrackOutput(NamedTuple):
     """(B, 4) read from the maps as they are, over the side of the search crop."""
     memory: Any
     """To be given with the next frame."""
+    condition_logits: Tensor | None
+    """(B, 10); None where the condition head did not run."""
 
 
 class OnlineModel(Protocol):
@@ -58,8 +61,32 @@ class OnlineModel(Protocol):
         memory: Any,
         index: int,
         size_features: Tensor | None = None,
+        conditions: bool = False,
     ) -> TrackOutput:
         """Find the target in frame `index` (1: the first after the initial one).
 
-        `size_features` (B, 2) matter only to a condition head that changes the box.
+        The condition head runs if `conditions` asks for it or the box depends on it; then it may
+        want `size_features` (B, 2).
         """
+
+
+class Cropped(Protocol):
+    """A model of crops of fixed sizes."""
+
+    template_size: int
+    """Side in pixels."""
+    search_size: int
+    """Side in pixels."""
+
+
+def check_clips(model: Cropped, template: Tensor, search: Tensor, boxes: Tensor) -> None:
+    """Raise ShapeError unless a model's inputs are B clips of one template and T >= 1 frames."""
+    B, z, s = template.shape[0], model.template_size, model.search_size
+    T = search.shape[1] if search.dim() == 5 else 1
+    for name, tensor, wanted in (
+        ("template", template, (B, 3, z, z)),
+        ("search", search, (B, max(T, 1), 3, s, s)),
+        ("template_boxes_xywh", boxes, (B, 4)),
+    ):
+        if tensor.shape != wanted:
+            raise ShapeError(f"{name} must be {wanted}, got {tuple(tensor.shape)}.")
