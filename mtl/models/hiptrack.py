@@ -209,28 +209,13 @@ class HIPTrack(nn.Module):
             search: (B, 3, s, s) normalised.
             memory: of this sequence; `empty_memory()` at its start.
             index: number of the frame, 1 for the first after the initial one.
-            size_features: (B, 2), needed if conditions change the box and the head wants them.
+            size_features: (B, 2), needed if the condition head runs and wants them.
+            conditions: whether to run the condition head, where there is one.
         """
-        view = self.look(template, search)
-        return self.follow(view, template, search, memory, index, size_features)
-
-    def look(self, template: TemplateState, search: Tensor) -> View:
-        """The one pass of the backbone from which boxes and conditions of a frame are read."""
+        head = self.condition_head
         (view,) = self._views(template.tokens, search[:, None], None)
-        return view
-
-    def follow(
-        self,
-        view: View,
-        template: TemplateState,
-        search: Tensor,
-        memory: AnyOnlineMemory,
-        index: int | Tensor,
-        size_features: Tensor | None = None,
-    ) -> TrackOutput:
-        """Box and memory of a frame that was looked at; arguments as in `track`."""
-        fuses = self.condition_head is not None and self.condition_head.fuses
-        features = self._condition_features(view, size_features) if fuses else None
+        runs_head = head is not None and (conditions or head.fuses)
+        features = self._condition_features(view, size_features) if runs_head else None
         read_from = memory.unless(
             index <= LAST_TEMPLATE_INDEX, lambda: self._template_entry(template, view)
         )
@@ -240,13 +225,6 @@ class HIPTrack(nn.Module):
         memory = memory.append_if(due, lambda: self._entry(search, view, box))
         logits = None if head is None or features is None else head.logits(features)
         return TrackOutput(maps, box, memory, logits)
-
-    def conditions(self, view: View, size_features: Tensor | None = None) -> Tensor | None:
-        """Condition logits (B, 10) of a frame that was looked at; None without a head."""
-        features = self._condition_features(view, size_features)
-        if self.condition_head is None or features is None:
-            return None
-        return self.condition_head.logits(features)
 
     def _views(
         self, template_tokens: Tensor, search: Tensor, keep_ratio: float | None

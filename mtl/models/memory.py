@@ -7,6 +7,7 @@ of writing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -15,6 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 AnyMemory = TypeVar("AnyMemory", bound="Memory")
+AnyOnlineMemory = TypeVar("AnyOnlineMemory", bound="OnlineMemory")
+MakeEntry = Callable[[], tuple[Tensor, Tensor]]
+"""Computes an entry's key and value when (and where) they are needed."""
+
+OUT_OF_REACH = 1e30
+"""Squared norm of a key that no query is near: its weight is exactly 0 in float32."""
 
 
 class Memory(Protocol):
@@ -29,8 +36,23 @@ class Memory(Protocol):
     def rows(self) -> tuple[Tensor, Tensor]:
         """Keys (B, M N, Ck) and values (B, M N, Cv) of M entries in any order, M >= 1."""
 
+    def present(self) -> Tensor | None:
+        """(M N,) bool, false in rows that hold no entry; None where all do."""
+
     def entries(self) -> tuple[Tensor, Tensor]:
         """Keys (B, M, N, Ck) and values (B, M, N, Cv) in the order of writing, M >= 1."""
+
+
+class OnlineMemory(Memory, Protocol):
+    """State while tracking. Conditions may be tensors, for programs without control flow."""
+
+    def unless(self, condition: bool | Tensor, entry: MakeEntry) -> Memory:
+        """What is to be read: this memory, or this entry alone where the condition holds."""
+
+    def append_if(
+        self: AnyOnlineMemory, condition: bool | Tensor, entry: MakeEntry
+    ) -> AnyOnlineMemory:
+        """This memory, and one more entry where the condition holds."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +74,9 @@ class ClipMemory:
         if len(self.keys) == 1:
             return self.keys[0], self.values[0]
         return torch.cat(self.keys, dim=1), torch.cat(self.values, dim=1)
+
+    def present(self) -> None:
+        """See `Memory.present`."""
 
     def entries(self) -> tuple[Tensor, Tensor]:
         """See `Memory.entries`."""
@@ -102,6 +127,17 @@ class RingMemory:
         slots = self._filled()
         return slots.keys[:, : len(self)].flatten(1, 2), slots.values[:, : len(self)].flatten(1, 2)
 
+    def present(self) -> None:
+        """See `Memory.present`."""
+
+    def unless(self, condition: bool | Tensor, entry: MakeEntry) -> Memory:
+        """See `OnlineMemory.unless`."""
+        return ClipMemory().append(*entry()) if condition else self
+
+    def append_if(self, condition: bool | Tensor, entry: MakeEntry) -> RingMemory:
+        """See `OnlineMemory.append_if`."""
+        return self.append(*entry()) if condition else self
+
     def entries(self) -> tuple[Tensor, Tensor]:
         """See `Memory.entries`; copies."""
         slots = self._filled()
@@ -138,10 +174,13 @@ def read(memory: Memory, query: Tensor) -> Tensor:
         (B, Q, Cv) float32.
     """
     keys, values = memory.rows()
+    present = memory.present()
     with torch.autocast(query.device.type, enabled=False):
         keys, values, query = keys.float(), values.float(), query.float()
         width = query.shape[-1]
         norms = keys.square().sum(dim=-1, keepdim=True)
+        if present is not None:
+            norms = norms.masked_fill(~present[:, None], OUT_OF_REACH)
         # Eight more channels, of which one is used: GPU kernels want multiples of four or eight.
         wide_keys = torch.cat([keys, F.pad(-norms, (0, 7))], dim=-1)
         wide_query = torch.cat([2.0 * query, F.pad(torch.ones_like(query[..., :1]), (0, 7))], -1)
