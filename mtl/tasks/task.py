@@ -44,6 +44,9 @@ class Task(Protocol):
     weights: dict[str, float]
     """Weight of each loss in the total, by the names of `TaskLosses.values`."""
 
+    loss_groups: dict[str, tuple[str, ...]]
+    """What `config.weighting` balances: names of losses whose weighted sum is one task."""
+
     def build_model(self) -> nn.Module:
         """The freshly initialised model, on the CPU."""
 
@@ -55,6 +58,9 @@ class Task(Protocol):
 
     def parameter_groups(self, model: nn.Module, stage: StageConfig) -> list[dict[str, Any]]:
         """Optimiser groups of what learns in `stage`, each with its own `lr`."""
+
+    def shared_parameters(self, model: nn.Module) -> list[nn.Parameter]:
+        """What every group of losses learns from, whether it learns in this stage or not."""
 
     def set_mode(self, model: nn.Module, stage: StageConfig) -> None:
         """Train mode for what learns, and what `stage.freeze` says for what does not."""

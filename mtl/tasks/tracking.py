@@ -36,6 +36,9 @@ class TrackingTask:
             "location": loss.location,
             "classification": loss.cls_weight,
         }
+        self.loss_groups: dict[str, tuple[str, ...]] = {"tracking": ("giou", "l1", "location")}
+        if config.condition_head:
+            self.loss_groups["conditions"] = ("classification", "severity")
 
     def build_model(self) -> nn.Module:
         """The tracker, with its condition head where the config has one."""
@@ -120,6 +123,10 @@ class TrackingTask:
             for parameters, rate in zip((backbone, rest), rates, strict=True)
             if parameters
         ]
+
+    def shared_parameters(self, model: nn.Module) -> list[nn.Parameter]:
+        """What boxes and conditions both learn from."""
+        return cast(Any, model).shared_parameters()
 
     def set_mode(self, model: nn.Module, stage: StageConfig) -> None:
         """Which parts learn, and how those that do not behave."""
