@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, cast
 
+import torch
 from torch import nn
 
 from mtl.config.schema import FrozenPart
@@ -20,6 +21,12 @@ class Parted(Protocol):
 
     def constants(self) -> list[nn.Parameter]:
         """Parameters that never learn."""
+
+
+def graph_if_learning(module: nn.Module) -> torch.set_grad_enabled:
+    """Context in which no graph is built if nothing of the module learns."""
+    learns = any(parameter.requires_grad for parameter in module.parameters())
+    return torch.set_grad_enabled(torch.is_grad_enabled() and learns)
 
 
 def freeze_parts(model: nn.Module, freeze: Mapping[str, FrozenPart]) -> None:

@@ -67,7 +67,6 @@ class CenterHead(nn.Module):
         super().__init__()
         for branch, outputs in (("ctr", 1), ("offset", 2), ("size", 2)):
             _add_branch(self, branch, inputs, channels, outputs)
-        _initialise(self)
         # Not in the published start, which comes with trained heads: from noise, a score map that
         # begins at one half spends its first hundreds of steps on the background alone.
         nn.init.constant_(self.get_parameter("conv5_ctr.bias"), -math.log(1.0 / SCORE_PRIOR - 1.0))
@@ -88,7 +87,6 @@ class CornerHead(nn.Module):
         super().__init__()
         for branch in ("tl", "br"):
             _add_branch(self, branch, inputs, channels, 1)
-        _initialise(self)
 
     def forward(self, maps: Tensor) -> CornerMaps:
         """(B, inputs, h, w) -> float32 probabilities and expected corners."""
@@ -110,8 +108,12 @@ BOX_HEADS: dict[str, type[CenterHead] | type[CornerHead]] = {
 
 
 def build_box_head(config: BoxHeadConfig, inputs: int) -> CenterHead | CornerHead:
-    """The head the config names, for a fused map of `inputs` channels."""
-    return BOX_HEADS[config.kind](inputs, config.channels)
+    """The head the config names, for a fused map of `inputs` channels, as HIPTrack starts it."""
+    head = BOX_HEADS[config.kind](inputs, config.channels)
+    for parameter in head.parameters():
+        if parameter.dim() > 1:
+            nn.init.xavier_uniform_(parameter)
+    return head
 
 
 def boxes_at(maps: CenterMaps, cells: Tensor) -> Tensor:
@@ -156,9 +158,3 @@ def _branch(head: nn.Module, name: str, maps: Tensor) -> Tensor:
     for number in range(1, 6):
         maps = head.get_submodule(f"conv{number}_{name}")(maps)
     return maps
-
-
-def _initialise(head: nn.Module) -> None:
-    for parameter in head.parameters():
-        if parameter.dim() > 1:
-            nn.init.xavier_uniform_(parameter)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from mtl.config.schema import RunConfig
 from mtl.data.index import FrameIndex
 from mtl.tasks.task import Task
-from mtl.tasks.tracking import HIPTrackTask
+from mtl.tasks.tracking import HIPTrackTask, TrackingTask
 
-FAMILIES = {"hiptrack": HIPTrackTask}
+FAMILIES = {"hiptrack": HIPTrackTask, "simtrack": TrackingTask}
 
 
 def build_task(config: RunConfig, index: FrameIndex) -> Task:
