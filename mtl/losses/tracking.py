@@ -7,13 +7,15 @@ from torch import Tensor
 
 from mtl.errors import ShapeError
 from mtl.geometry.boxes import cxcywh_to_xyxy, xywh_to_xyxy
-from mtl.losses.boxes import giou_loss, l1_loss
+from mtl.losses.boxes import GIoULoss, l1_loss, published_giou_loss
 from mtl.losses.heatmap import focal_loss, target_maps
 from mtl.models.tracker import TrackerOutput
 
 
 def tracking_losses(
-    output: TrackerOutput, search_boxes_xywh: Tensor
+    output: TrackerOutput,
+    search_boxes_xywh: Tensor,
+    giou_loss: GIoULoss = published_giou_loss,
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Unweighted losses, each a batch mean summed over the clip's frames (HIPTrack spec 8).
 
@@ -23,6 +25,7 @@ def tracking_losses(
     Args:
         output: of B clips with T frames.
         search_boxes_xywh: (B, T, 4) true boxes over the side of the search crop.
+        giou_loss: `published_giou_loss`, or `giou_loss`, which no crossed box silences.
 
     Returns:
         Scalars `giou`, `l1` and `location`; and IoU (B, T) outside the graph.

@@ -12,6 +12,7 @@ from mtl.config.schema import HIPTrackConfig, RunConfig, StageConfig
 from mtl.data.index import FrameIndex
 from mtl.data.normalize import normalize
 from mtl.evaluation.confusion import condition_metrics
+from mtl.losses.boxes import giou_loss, published_giou_loss
 from mtl.losses.conditions import condition_loss
 from mtl.losses.tracking import tracking_losses
 from mtl.models.build import build_model
@@ -30,6 +31,7 @@ class TrackingTask:
         self.config = config
         self.index = index
         loss = config.loss
+        self.giou_loss = published_giou_loss if loss.silence_crossed_boxes else giou_loss
         self.weights = {
             "giou": loss.giou,
             "l1": loss.l1,
@@ -61,7 +63,7 @@ class TrackingTask:
     def losses(self, model: nn.Module, batch: Batch, moment: Moment) -> TaskLosses:
         """Box losses summed over a clip's frames, condition loss averaged over labelled frames."""
         output = self.forward(model, batch, moment)
-        values, iou = tracking_losses(output, batch["search_boxes_xywh"])
+        values, iou = tracking_losses(output, batch["search_boxes_xywh"], self.giou_loss)
         if output.condition_logits is not None:
             values["classification"] = condition_loss(output.condition_logits, batch["conditions"])
         return TaskLosses(values, self._statistics(values, iou, output.condition_logits, batch))

@@ -8,7 +8,7 @@ import torch
 
 from mtl.conditions import IGNORE
 from mtl.errors import ShapeError
-from mtl.losses.boxes import giou_loss, l1_loss
+from mtl.losses.boxes import giou_loss, l1_loss, published_giou_loss
 from mtl.losses.conditions import condition_loss
 from mtl.losses.heatmap import focal_loss, gaussian_radius, target_maps
 from mtl.losses.tracking import tracking_losses
@@ -66,11 +66,11 @@ def test_focal_loss_counts_peaks_over_the_batch_and_per_frame() -> None:
     torch.testing.assert_close(none, torch.tensor(32 * math.log(2) * 0.25))
 
 
-def test_crossed_corners_silence_the_frame_but_no_other() -> None:
+def test_crossed_corners_silence_the_frame_but_no_other_by_the_published_rule() -> None:
     predicted = torch.tensor([0.1, 0.1, 0.5, 0.5]).repeat(2, 2, 1)
     predicted[0, 1] = torch.tensor([0.5, 0.1, 0.4, 0.5])
     predicted.requires_grad_()
-    loss, iou = giou_loss(predicted, torch.tensor([0.2, 0.1, 0.5, 0.5]).expand(2, 2, 4))
+    loss, iou = published_giou_loss(predicted, torch.tensor([0.2, 0.1, 0.5, 0.5]).expand(2, 2, 4))
     assert loss[1] == 0
     assert iou[:, 1].tolist() == [0, 0]
     assert loss[0] > 0
@@ -78,6 +78,49 @@ def test_crossed_corners_silence_the_frame_but_no_other() -> None:
     assert predicted.grad is not None
     assert torch.isfinite(predicted.grad).all()
     assert predicted.grad[:, 1].abs().sum() == 0
+
+
+def test_ordered_corners_give_the_published_giou_loss() -> None:
+    torch.manual_seed(0)
+    first, size = torch.rand(8, 3, 2) * 0.5, torch.rand(8, 3, 2) * 0.5
+    boxes = torch.cat([first, first + size], dim=-1)
+    predicted, true = boxes.clone().requires_grad_(), boxes.flip(0)
+    for found, wanted in zip(
+        giou_loss(predicted, true), published_giou_loss(predicted, true), strict=True
+    ):
+        torch.testing.assert_close(found, wanted)
+    gradients = [
+        torch.autograd.grad(loss(predicted, true)[0].sum(), predicted)[0]
+        for loss in (giou_loss, published_giou_loss)
+    ]
+    torch.testing.assert_close(*gradients)
+
+
+def test_a_crossed_box_is_handled_alone() -> None:
+    true = torch.tensor([0.2, 0.1, 0.5, 0.5]).expand(3, 1, 4)
+    predicted = torch.tensor([[0.1, 0.1, 0.5, 0.5], [0.9, 0.2, 0.1, 0.4], [0.9, 0.9, 0.1, 0.1]])
+    predicted = predicted[:, None].requires_grad_()
+    loss, iou = giou_loss(predicted, true)
+    alone = [giou_loss(predicted[[n]], true[[n]])[0] for n in range(3)]
+    torch.testing.assert_close(loss, torch.stack(alone).mean(dim=0))
+    torch.testing.assert_close(iou[0], torch.tensor([0.75]))
+    assert iou[1:].flatten().tolist() == [0, 0]
+    # The crossed corners and the true box fit in 0.8 by 0.4; the true box has 0.3 by 0.4.
+    torch.testing.assert_close(alone[1].item(), 2.0 - 0.12 / 0.32)
+    loss.sum().backward()
+    assert predicted.grad is not None
+    assert torch.isfinite(predicted.grad).all()
+    assert (predicted.grad[1, 0, [0, 2]].sign() == torch.tensor([1.0, -1.0])).all()
+
+
+def test_boxes_without_area_give_finite_losses() -> None:
+    points = torch.tensor([[1.0, 0.3, 1.0, 0.3], [0.5, 0.5, 0.5, 0.5]])[:, None].requires_grad_()
+    for true in (points.detach(), points.detach().flip(0)):
+        loss, iou = giou_loss(points, true)
+        (gradient,) = torch.autograd.grad(loss.sum(), points)
+        assert torch.isfinite(loss).all()
+        assert torch.isfinite(gradient).all()
+        assert iou.tolist() == [[0], [0]]
 
 
 def test_l1_is_a_mean_over_boxes_and_corners() -> None:
