@@ -73,6 +73,6 @@ def _kept_cells(removed: Tensor, num_tokens: int, size: int) -> Tensor:
     """(B, size, size) bool, false in the cells of removed tokens."""
     side = math.isqrt(num_tokens)
     kept = torch.ones(len(removed), num_tokens, dtype=torch.bool, device=removed.device)
-    kept = kept.scatter(1, removed, False).view(-1, side, side)
+    kept = kept.scatter(1, removed, 0).view(-1, side, side)
     cell = size // side
     return kept.repeat_interleave(cell, dim=1).repeat_interleave(cell, dim=2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,8 +14,8 @@ from mtl.config.schema import TrackerConfig
 from mtl.data.normalize import normalize
 from mtl.geometry.boxes import clip_box_xywh_np
 from mtl.geometry.crop import box_to_image, crop, size_features
-from mtl.models.heads import CenterMaps, CornerMaps
 from mtl.models.tracker import OnlineModel
+from mtl.models.window import window_of
 
 CLIP_MARGIN = 10.0
 """Pixels of a box that stay in the picture, and its least width and height."""
@@ -106,7 +105,7 @@ class Tracker:
             torch.tensor(sizes[None], dtype=torch.float32, device=self.device),
         )
         # The window favours the middle of the crop here only: the memory saw the plain maps.
-        box, score = found.maps.decode(_window_of(found.maps))
+        box, score = found.maps.decode(window_of(found.maps))
         *chosen, confidence = torch.cat([box[0], score]).tolist()  # the frame's one wait
         in_picture = box_to_image(chosen, state.box_xywh, cut.resize_factor, size)
         height, width = frame.shape[:2]
@@ -116,17 +115,3 @@ class Tracker:
 
     def _input(self, image: np.ndarray) -> Tensor:
         return normalize(torch.from_numpy(image).to(self.device)[None])
-
-
-def _window_of(maps: CenterMaps | CornerMaps) -> Tensor | None:
-    """The window a score map is weighed with; corners are expectations and have none."""
-    if not isinstance(maps, CenterMaps):
-        return None
-    return hann_window(maps.score_map.shape[-1], maps.score_map.device)
-
-
-@functools.cache
-def hann_window(side: int, device: torch.device | str = "cpu") -> Tensor:
-    """(side, side) float32 outer product of 0.5 (1 - cos(2 pi (k + 1) / (side + 1)))."""
-    line = torch.hann_window(side + 2, periodic=False, dtype=torch.float64)[1:-1]
-    return torch.outer(line, line).float().to(device)

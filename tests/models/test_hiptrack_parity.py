@@ -18,7 +18,7 @@ from mtl.models.heads import best_boxes, build_box_head
 from mtl.models.hiptrack import HIPTrack
 from mtl.models.memory import RingMemory
 from mtl.models.vit import BackboneOutput, interpolate_position_embedding
-from mtl.tracking.tracker import hann_window
+from mtl.models.window import hann_window
 from tests.parity import (
     Fixture,
     assert_mask,

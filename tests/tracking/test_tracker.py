@@ -6,7 +6,8 @@ import torch
 
 from mtl.config.schema import ConditionHeadConfig
 from mtl.errors import DataError
-from mtl.tracking.tracker import Tracker, hann_window
+from mtl.models.window import hann_window
+from mtl.tracking.tracker import Tracker
 from tests.models.small import SMALL_HEAD, small_config, small_model
 
 FRAMES = [

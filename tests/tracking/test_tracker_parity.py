@@ -10,8 +10,9 @@ import torch
 
 from mtl.config.schema import HIPTrackConfig, MemoryConfig
 from mtl.models.hiptrack import HIPTrack
+from mtl.models.window import hann_window
 from mtl.tracking import tracker as tracker_module
-from mtl.tracking.tracker import Tracker, hann_window
+from mtl.tracking.tracker import Tracker
 from tests.parity import Fixture, assert_near, fill_by_rule, rule_picture
 
 pytestmark = pytest.mark.parity
