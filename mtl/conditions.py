@@ -96,6 +96,22 @@ illumination_change and variance_in_appearance and counts as the former; `specul
 change of light.
 """
 
+KEY_ATTRIBUTES: dict[str, str] = {
+    "occlusion": "occlusion",
+    "illu_change": "illumination_appearance_change",
+    "scale_variation": "scale_variation",
+    "motion_blur": "motion_blur",
+    "variance_appear": "illumination_appearance_change",
+    "partial_visibility": "out_of_frame",
+    "low_res": "low_resolution",
+    "background_clutter": "background_clutter",
+    "low_contrast": "low_contrast",
+}
+"""Keys of annotation records (v1) read as attributes (v2), as the published converter does.
+
+No key asks for `specular_glare`, so v1 records leave it unknown; the converter calls it absent.
+"""
+
 COMPUTED_ATTRIBUTES = frozenset(
     ("scale_variation", "low_resolution", "low_contrast", "motion_blur", "out_of_frame")
 )

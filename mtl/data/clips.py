@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtl.conditions import IGNORE
-from mtl.config.schema import AugmentationConfig, DataConfig, ModelConfig
+from mtl.config.schema import AugmentationConfig, DataConfig, ModelConfig, SimTrackConfig
 from mtl.data import augment
+from mtl.data.class_weights import Acceptance
+from mtl.data.draw import Clip, draw_clip, draw_pair
 from mtl.data.frame_index import FrameIndex
 from mtl.data.images import read_image
 from mtl.errors import DataError
@@ -18,87 +20,11 @@ from mtl.geometry.crop import Crop, box_in_crop, crop, size_features
 MAX_ATTEMPTS = 200
 """Draws after which a sample is given up; with usable data a handful is rare."""
 
+MAX_REJECTIONS = 1_000
+"""Weighted draws after which a clip is taken as it comes: bounds the time a sample takes."""
+
 KEPT_BYTES = 256 * 2**20
 """A set whose decoded pictures need no more than this is kept in memory by each process."""
-
-_MAX_REDRAWS = 1_000
-
-
-@dataclass(frozen=True)
-class Clip:
-    """Frames of a sequence that are trained on together.
-
-    Attributes:
-        sequence: number in the index.
-        template_frame: number in the sequence, from 0.
-        search_frames: numbers in the sequence, in the order in which they are tracked.
-        reversed: whether the clip runs backwards.
-    """
-
-    sequence: int
-    template_frame: int
-    search_frames: tuple[int, ...]
-    reversed: bool
-
-
-def draw_clip(
-    visible: np.ndarray,
-    rng: np.random.Generator,
-    search_frames: int,
-    max_gap: int,
-    reverse_probability: float = 0.5,
-    sequence: int = 0,
-) -> Clip | None:
-    """Draw visible frames with random gaps (HIPTrack spec 10.1, for any number of search frames).
-
-    With J' = min(L, J): s in [0, L - J'), f_k in [f_(k-1) + 1, min(f_(k-1) + J', L - (T - k))). If
-    s, f_1 or f_2 has no candidate, J falls by 5 (by 1 from 5 on) and all is drawn again; a later
-    one is drawn again with the same J; the last one gives the sequence up.
-
-    Args:
-        visible: (L,) bool.
-        rng: source of all draws.
-        search_frames: T, at least 1.
-        max_gap: J at the start.
-        reverse_probability: of a clip that runs backwards.
-        sequence: number to put into the clip.
-
-    Returns:
-        A clip, or none if the sequence has to be given up.
-    """
-    length = len(visible)
-    rows = np.flatnonzero(visible)
-    before = np.concatenate([[0], np.cumsum(visible)]).tolist()  # visible frames before a frame
-
-    def draw(low: int, high: int) -> int | None:
-        first, last = before[max(0, min(low, length))], before[max(0, min(high, length))]
-        return int(rows[rng.integers(first, last)]) if last > first else None
-
-    gap = max_gap
-    for _ in range(_MAX_REDRAWS):
-        if gap < 1:
-            return None
-        reach = min(length, gap)
-        frames: list[int] = []
-        for k in range(search_frames + 1):
-            found = (
-                draw(0, length - reach)
-                if k == 0
-                else draw(frames[-1] + 1, min(frames[-1] + reach, length - (search_frames - k)))
-            )
-            if found is None:
-                if k == search_frames:
-                    return None
-                if k <= 2:
-                    gap -= 5 if gap > 5 else 1
-                break
-            frames.append(found)
-        else:
-            backwards = bool(rng.random() < reverse_probability)
-            if backwards:
-                frames.reverse()
-            return Clip(sequence, frames[0], tuple(frames[1:]), backwards)
-    return None
 
 
 class ClipSampler:
@@ -120,14 +46,17 @@ class ClipSampler:
 
         Args:
             index: frames and labels.
-            model: sizes of the crops and number of search frames.
+            model: sizes of the crops and number of search frames; its family decides how frames
+                are drawn (`mtl.data.draw`), both ways with at most `data.max_gap` - 1 between two.
             augmentation: strengths of the random changes; validation keeps the jitter and the
                 clip-wide ones only.
-            data: limits on sequences and pictures, and what a bad picture does.
+            data: limits on sequences and pictures, what a bad picture does, and whether training
+                clips are drawn by the weights of their conditions.
             seed: of the run.
             training: whether samples are for training; validation draws from a stream of its own.
 
         Raises:
+            ConfigError: if clips are to be weighted and the split has no label.
             DataError: if no sequence is long enough and visible enough.
         """
         self.index = index
@@ -147,6 +76,8 @@ class ClipSampler:
                 "sequences or lower data.min_frames or model.search_frames."
             )
         self._pictures = _Pictures(index.num_frames, data.max_pixels)
+        weighted = training and data.weighted_sampling
+        self._acceptance = Acceptance(index) if weighted else None
 
     def sample(self, number: int) -> dict[str, np.ndarray]:
         """Sample of this number; the same one in every process and after every restart.
@@ -154,10 +85,13 @@ class ClipSampler:
         Keys (T search frames, z and s the sides of the crops):
             template (z, z, 3) and search (T, s, s, 3) uint8; brightness (1 + T,) float32, template
             first; template_box_xywh (4,) and search_boxes_xywh (T, 4) float32 over the crop's side,
-            not clamped; conditions (T,) int64, -100 without a label; size_features (T, 2) float32,
-            log of the side of the box that was cropped around over that of the template's, and
-            over 100 pixels; sample, sequence, skipped (bad pictures on the way) () int64; frames
-            (1 + T,) int64 from 0, template first.
+            not clamped; conditions (T,) int64, -100 without a label; distribution (T, 10) float32
+            over `CONDITIONS`, all 0 where nothing is known; attributes and attribute_mask (T, 9)
+            float32 in the order of `ATTRIBUTE_NAMES`, severity and severity_mask (T,) float32,
+            masks 1 where known and values 0 where not; size_features (T, 2) float32, log of the
+            side of the box that was cropped around over that of the template's, and over 100
+            pixels; sample, sequence, skipped (bad pictures on the way) () int64; frames (1 + T,)
+            int64 from 0, template first.
 
         Raises:
             DataError: at a bad picture if those stop the run, or if no attempt gave a clip.
@@ -166,16 +100,7 @@ class ClipSampler:
         reasons: dict[str, int] = {}
         skipped = 0
         for _ in range(MAX_ATTEMPTS):
-            sequence = int(self.usable[rng.integers(len(self.usable))])
-            visible = self.index.visible[self.index.rows(sequence)]
-            clip = draw_clip(
-                visible,
-                rng,
-                self.model.search_frames,
-                self.data.max_gap,
-                self.augmentation.reverse_probability,
-                sequence,
-            )
+            clip = self._draw(rng)
             if clip is None:
                 reason = "too few visible frames within the gap"
             else:
@@ -204,6 +129,21 @@ class ClipSampler:
             f"sample {number} of {self.index.split} in {self.index.root} came to nothing in "
             f"{MAX_ATTEMPTS} attempts ({told}); check boxes and pictures, or lower the jitter."
         )
+
+    def _draw(self, rng: np.random.Generator) -> Clip | None:
+        """A clip of a sequence drawn uniformly; none if that sequence gave none."""
+        for _ in range(MAX_REJECTIONS):
+            sequence = int(self.usable[rng.integers(len(self.usable))])
+            visible = self.index.visible[self.index.rows(sequence)]
+            frames, max_gap = self.model.search_frames, self.data.max_gap
+            if isinstance(self.model, SimTrackConfig):
+                clip = draw_pair(visible, rng, frames, max_gap, sequence)
+            else:
+                backwards = self.augmentation.reverse_probability
+                clip = draw_clip(visible, rng, frames, max_gap, backwards, sequence)
+            if clip is None or self._acceptance is None or self._acceptance.accepts(rng, clip):
+                break
+        return clip
 
     def _make(self, clip: Clip, changes: _Changes) -> dict[str, np.ndarray] | None:
         """Read, change and crop a clip; none if a crop shows nothing of its picture."""
@@ -235,7 +175,10 @@ class ClipSampler:
             for k in np.flatnonzero(changes.mirror_frame).tolist():
                 images[k] = augment.mirror_image(images[k])
                 boxes[k] = augment.mirror_crop_box(boxes[k])
-        conditions = self.index.conditions[[start + frame for frame in frames[1:]]].astype(np.int64)
+        rows = [start + frame for frame in clip.search_frames]
+        conditions = self.index.conditions[rows].astype(np.int64)
+        attributes, severity = self.index.attributes[rows], self.index.severities[rows]
+        unknown, unrated = np.isnan(attributes), np.isnan(severity)
         return {
             "template": np.ascontiguousarray(images[0]),
             "search": np.stack(images[1:]),
@@ -243,6 +186,11 @@ class ClipSampler:
             "template_box_xywh": boxes[0].astype(np.float32),
             "search_boxes_xywh": boxes[1:].astype(np.float32),
             "conditions": np.where(conditions < 0, IGNORE, conditions),
+            "distribution": self.index.distributions[rows],
+            "attributes": np.where(unknown, np.float32(0), attributes),
+            "attribute_mask": (~unknown).astype(np.float32),
+            "severity": np.where(unrated, np.float32(0), severity),
+            "severity_mask": (~unrated).astype(np.float32),
             "size_features": size_features(extracts[1:], extracts[0]).astype(np.float32),
             "sequence": np.int64(clip.sequence),
             "frames": np.array(frames, dtype=np.int64),

@@ -19,14 +19,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mtl.conditions import CONDITION_IDS, LabelRule
+from mtl.conditions import LabelRule
 from mtl.data.bad_items import BadItems
 from mtl.data.condition_records import BadRecordError, Record, read_classification, read_record
+from mtl.data.condition_targets import FrameConditions
 from mtl.data.storage import Entry, is_plain_name, join, list_folder, list_names, read_bytes, stat
 from mtl.errors import DataError
-
-UNLABELLED_ID = -1
-"""Stored for a frame without a label; becomes `conditions.IGNORE` when a sequence is read."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ def read_conditions(
     box_format: Literal["xywh", "xyxy"],
     bad: BadItems,
     counts: LabelCounts,
-) -> np.ndarray:
+) -> FrameConditions:
     """Labels of a sequence.
 
     Args:
@@ -130,11 +128,8 @@ def read_conditions(
         box_format: format of the records' boxes.
         bad: where unusable lines are noted.
         counts: what decided each frame is added to it.
-
-    Returns:
-        (L,) int8 canonical class number, -1 where there is no label.
     """
-    labels = np.full(len(pictures), UNLABELLED_ID, dtype=np.int8)
+    labels = FrameConditions.unlabelled(len(pictures))
     decided: dict[int, str] = {}
     rows = {name: row for row, name in enumerate(pictures)}
     found: list[tuple[int, tuple[float, float, float, float]]] = []
@@ -146,8 +141,7 @@ def read_conditions(
             reason, sentence = error.args
             bad.add(f"condition record: {reason}", f"{where}: {sentence}")
             continue
-        name = record.label.condition
-        labels[row] = UNLABELLED_ID if name is None else CONDITION_IDS[name]
+        labels.put(row, record.label, record.soft)
         decided[row] = record.label.decided_by
         if record.box is not None and visible[row]:
             found.append((row, record.box))

@@ -22,6 +22,9 @@ class Sequence(NamedTuple):
         boxes_xywh: (L, 4) float64 pixels; 0, 0, 0, 0 where the box is unknown.
         visible: (L,) bool.
         conditions: (L,) int64 canonical class number, -100 where there is no label.
+        distributions: (L, 10) float32 over `CONDITIONS`, sums to 1; all 0 where nothing is known.
+        attributes: (L, 9) float32 probabilities of `ATTRIBUTE_NAMES`, NaN where unknown.
+        severities: (L,) float32 in 0..1, NaN where unknown.
     """
 
     name: str
@@ -29,6 +32,9 @@ class Sequence(NamedTuple):
     boxes_xywh: np.ndarray
     visible: np.ndarray
     conditions: np.ndarray
+    distributions: np.ndarray
+    attributes: np.ndarray
+    severities: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +44,10 @@ class FrameIndex:
     Attributes:
         root: folder or URI of the data set.
         split: train, val or test.
-        frames: columns `frame` (place below root), `box_xywh` (4 float64, pixels), `visible` (bool)
-            and `condition` (int8, canonical number, -1 without a label).
+        frames: columns `frame` (place below root), `box_xywh` (4 float64, pixels), `visible`
+            (bool), `condition` (int8, canonical number, -1 without a label), `distribution` (10
+            float32), `attributes` (9 float32, NaN where unknown) and `severity` (float32, NaN where
+            unknown).
         sequence_names: S names.
         offsets: (S + 1,) int64; rows of sequence i are offsets[i] to offsets[i + 1].
         skipped: reason -> number of bad items left out (`data.on_error=skip`).
@@ -70,7 +78,7 @@ class FrameIndex:
     @cached_property
     def boxes_xywh(self) -> np.ndarray:
         """(num_frames, 4) float64, a view of the column."""
-        return np.asarray(_only_chunk(self.frames["box_xywh"]).flatten()).reshape(-1, 4)
+        return _matrix(self.frames["box_xywh"])
 
     @cached_property
     def visible(self) -> np.ndarray:
@@ -81,6 +89,21 @@ class FrameIndex:
     def conditions(self) -> np.ndarray:
         """(num_frames,) int8, -1 without a label; a view of the column."""
         return np.asarray(_only_chunk(self.frames["condition"]))
+
+    @cached_property
+    def distributions(self) -> np.ndarray:
+        """(num_frames, 10) float32, all 0 where nothing is known; a view of the column."""
+        return _matrix(self.frames["distribution"])
+
+    @cached_property
+    def attributes(self) -> np.ndarray:
+        """(num_frames, 9) float32, NaN where unknown; a view of the column."""
+        return _matrix(self.frames["attributes"])
+
+    @cached_property
+    def severities(self) -> np.ndarray:
+        """(num_frames,) float32, NaN where unknown; a view of the column."""
+        return np.asarray(_only_chunk(self.frames["severity"]))
 
     def rows(self, sequence: int) -> slice:
         """Rows of a video."""
@@ -101,6 +124,9 @@ class FrameIndex:
             boxes_xywh=self.boxes_xywh[rows],
             visible=self.visible[rows],
             conditions=np.where(conditions < 0, IGNORE, conditions),
+            distributions=self.distributions[rows],
+            attributes=self.attributes[rows],
+            severities=self.severities[rows],
         )
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -118,3 +144,8 @@ class FrameIndex:
 
 def _only_chunk(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _matrix(column: pa.ChunkedArray) -> np.ndarray:
+    lists = _only_chunk(column)
+    return np.asarray(lists.flatten()).reshape(-1, lists.type.list_size)

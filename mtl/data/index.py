@@ -20,13 +20,8 @@ import pyarrow as pa
 from mtl.config.schema import DataConfig
 from mtl.data import got10k
 from mtl.data.bad_items import BadItems
-from mtl.data.condition_files import (
-    UNLABELLED_ID,
-    LabelCounts,
-    LabelSource,
-    find_labels,
-    read_conditions,
-)
+from mtl.data.condition_files import LabelCounts, LabelSource, find_labels, read_conditions
+from mtl.data.condition_targets import FrameConditions
 from mtl.data.frame_index import FrameIndex, Sequence
 from mtl.data.index_cache import cache_key, load_index, store_index
 from mtl.data.storage import absolute, is_remote, join, list_folder, stat
@@ -147,7 +142,8 @@ def _read(
     counts = LabelCounts()
     kept: list[str] = []
     lengths: list[int] = [0]
-    columns: dict[str, list[Any]] = {"frame": [], "box": [], "visible": [], "condition": []}
+    columns: dict[str, list[Any]] = {"frame": [], "box": [], "visible": []}
+    conditions: list[FrameConditions] = []
     places = [join(root, folder, name) for name in names]
     for name, raw in zip(names, _each(got10k.fetch_sequence, places, is_remote(root)), strict=True):
         truth = got10k.parse_sequence(raw, bad, first_box_only=split == "test")
@@ -155,9 +151,9 @@ def _read(
             continue
         file = files.get(name)
         if source is None or file is None:
-            condition = np.full(len(truth.pictures), UNLABELLED_ID, dtype=np.int8)
+            labels = FrameConditions.unlabelled(len(truth.pictures))
         else:
-            condition = read_conditions(
+            labels = read_conditions(
                 source,
                 file,
                 name,
@@ -175,20 +171,22 @@ def _read(
         columns["frame"].append(pa.array([f"{folder}/{name}/{p}" for p in truth.pictures]))
         columns["box"].append(truth.boxes_xywh.reshape(-1))
         columns["visible"].append(truth.visible)
-        columns["condition"].append(condition)
+        conditions.append(labels)
     if not kept:
         raise DataError(
             f"{join(root, folder)} has no usable sequence ({_tally(bad.counts)}); correct the "
             "files or set data.on_error=stop to see the first."
         )
+    merged = FrameConditions(*map(np.concatenate, zip(*conditions, strict=True)))
     frames = pa.table(
         {
             "frame": pa.chunked_array(columns["frame"]).combine_chunks(),
-            "box_xywh": pa.FixedSizeListArray.from_arrays(
-                pa.array(np.concatenate(columns["box"])), 4
-            ),
+            "box_xywh": _lists(np.concatenate(columns["box"]).reshape(-1, 4)),
             "visible": pa.array(np.concatenate(columns["visible"])),
-            "condition": pa.array(np.concatenate(columns["condition"])),
+            "condition": pa.array(merged.conditions),
+            "distribution": _lists(merged.distributions),
+            "attributes": _lists(merged.attributes),
+            "severity": pa.array(merged.severities),
         }
     )
     decided = dict(counts.decided_by)
@@ -204,6 +202,10 @@ def _read(
         label_rule_counts=decided,
         warnings=_box_warnings(counts, config),
     )
+
+
+def _lists(rows: np.ndarray) -> pa.FixedSizeListArray:
+    return pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), rows.shape[1])
 
 
 def _key(

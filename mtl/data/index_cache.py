@@ -22,7 +22,7 @@ import pyarrow as pa
 from mtl.data.frame_index import FrameIndex
 
 _LOG = logging.getLogger(__name__)
-_FORMAT = 1
+_FORMAT = 2
 
 
 def cache_folder() -> Path:

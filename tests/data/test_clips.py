@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import json
 import pickle
 
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from mtl.config.schema import (
     AugmentationConfig,
@@ -17,7 +14,7 @@ from mtl.config.schema import (
     HIPTrackConfig,
 )
 from mtl.data import clips as clips_module
-from mtl.data.clips import ClipSampler, collate, draw_clip
+from mtl.data.clips import ClipSampler, collate
 from mtl.data.images import read_image
 from mtl.data.index import build_index
 from mtl.errors import DataError
@@ -49,62 +46,6 @@ def sampler(root, training=True, augmentation=None, seed=3, **options) -> ClipSa
 
 def equal(a, b) -> bool:
     return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
-
-
-@pytest.mark.parity
-def test_drawn_clips_have_the_published_statistics(reference_root):
-    cases = json.loads((reference_root / "hiptrack" / "sampler_stats.json").read_text())
-    for name, want in cases.items():
-        visible = np.array(list(want["visible"])) == "1"
-        frames_of = len(want["mean_gap"])
-        rng, rows, backwards = np.random.default_rng(5), [], 0
-        while len(rows) < want["n"]:
-            clip = draw_clip(visible, rng, frames_of, 70)
-            if clip is not None:
-                frames = [clip.template_frame, *clip.search_frames]
-                backwards += clip.reversed
-                rows.append(frames[::-1] if clip.reversed else frames)
-        drawn = np.array(rows)
-        gaps = np.diff(drawn, axis=1)
-        assert visible[drawn].all()
-        assert gaps.min() >= 1
-        assert gaps.max() <= min(len(visible), 70) - 1
-
-        def close(got, expected, spread, name=name, n=want["n"]):
-            # Both sides are estimates from n draws.
-            error = 5 * np.sqrt(2 / n) * np.asarray(spread) + 1e-9
-            assert np.all(np.abs(np.asarray(got) - expected) <= error), (name, got, expected)
-
-        close(drawn[:, 0].mean(), want["mean_start"], want["std_start"])
-        close(gaps.mean(0), want["mean_gap"], want["std_gap"])
-        close(drawn[:, -1].mean(), want["mean_last"], drawn[:, -1].std())
-        close(backwards / want["n"], want["frac_reversed"], 0.5)
-
-
-@given(
-    visible=st.lists(st.booleans(), min_size=1, max_size=120),
-    frames=st.integers(1, 6),
-    gap=st.integers(1, 80),
-    seed=st.integers(0, 2**32),
-)
-@settings(max_examples=150, deadline=None)
-def test_drawn_frames_are_visible_ordered_and_within_the_gap(visible, frames, gap, seed):
-    shown = np.array(visible)
-    clip = draw_clip(shown, np.random.default_rng(seed), frames, gap)
-    if clip is None:
-        return
-    rows = [clip.template_frame, *clip.search_frames]
-    assert len(rows) == frames + 1
-    steps = np.diff(rows[::-1] if clip.reversed else rows)
-    assert shown[rows].all()
-    assert steps.min() >= 1
-    assert steps.max() <= max(min(len(shown), gap) - 1, 1)
-
-
-def test_sequence_without_candidates_is_given_up():
-    rng = np.random.default_rng(0)
-    assert draw_clip(np.zeros(30, bool), rng, 5, 70) is None
-    assert draw_clip(np.ones(5, bool), rng, 5, 70) is None
 
 
 def test_sample_depends_on_index_seed_and_number_alone(tmp_path):
@@ -144,6 +85,11 @@ def test_sample_has_the_promised_arrays(tmp_path):
         "template_box_xywh": ((12, 4), np.float32),
         "search_boxes_xywh": ((12, 2, 4), np.float32),
         "conditions": ((12, 2), np.int64),
+        "distribution": ((12, 2, 10), np.float32),
+        "attributes": ((12, 2, 9), np.float32),
+        "attribute_mask": ((12, 2, 9), np.float32),
+        "severity": ((12, 2), np.float32),
+        "severity_mask": ((12, 2), np.float32),
         "size_features": ((12, 2, 2), np.float32),
         "sample": ((12,), np.int64),
         "sequence": ((12,), np.int64),

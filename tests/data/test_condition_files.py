@@ -23,7 +23,7 @@ class Reading:
         source = find_labels(str(root), str(root), "train")
         self.file = source.find("boat")
         bad, self.counts = BadItems(on_error), LabelCounts()
-        ids = read_conditions(
+        labels = read_conditions(
             source,
             self.file,
             "boat",
@@ -36,7 +36,8 @@ class Reading:
             bad=bad,
             counts=self.counts,
         )
-        self.names = [None if number < 0 else CONDITIONS[number] for number in ids]
+        self.names = [None if number < 0 else CONDITIONS[number] for number in labels.conditions]
+        self.labels = labels
         self.skipped = bad.counts
 
 

@@ -15,13 +15,14 @@ from mtl.data.synthetic.palette import draw_palette
 from mtl.data.synthetic.plan import Extra, Plan
 from mtl.data.synthetic.script import check_config, computed_flags, plan_sequence
 from mtl.data.synthetic.sea import Sea
+from mtl.data.synthetic.severity import severity_of
 from mtl.data.synthetic.sky import Sky
 from mtl.data.synthetic.sprite import Placement, Sprite, draw_solid, outline_of, paste
 from mtl.data.synthetic.vessels import KINDS, build_vessel
 from mtl.errors import ConfigError
 
-RENDERER_VERSION = 2
-"""Part of the cache key; goes up whenever the same configuration gives other pictures."""
+RENDERER_VERSION = 3
+"""Part of the cache key; goes up whenever the same configuration gives other files."""
 
 SPLITS = {"train": 0, "val": 1, "test": 2}
 COVERED = 0.1
@@ -41,6 +42,8 @@ class RenderedSequence:
     """(L, 4) xywh in pixels, clipped to the picture; parts hidden by others are included."""
     conditions: list[str]
     """Canonical name of every frame's condition."""
+    severity: np.ndarray
+    """(L,) how strong the condition's effect is, 0..1; see `severity`."""
     visible: np.ndarray
     """(L,) bool; the target is in every frame."""
     visible_share: np.ndarray
@@ -82,13 +85,15 @@ def render_sequence(config: SyntheticConfig, split: str, number: int) -> Rendere
     painter = _Painter(plan, rng)
     painted = [painter.paint(t) for t in range(config.frames)]
     hidden = np.array([p[2] for p in painted])
+    active = _active(plan, hidden)
     boxes = plan.boxes
     return RenderedSequence(
         name=f"{split}-{number:04d}-{condition}",
         condition=condition,
         frames=np.stack([p[0] for p in painted]),
         boxes=boxes,
-        conditions=[condition if on else "normal" for on in _active(plan, hidden)],
+        conditions=[condition if on else "normal" for on in active],
+        severity=severity_of(plan, active, hidden),
         visible=np.ones(config.frames, dtype=bool),
         visible_share=np.array([p[3] for p in painted]),
         cut=np.array([cut_by_image(b, config.height, config.width) for b in boxes]),

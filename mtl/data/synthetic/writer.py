@@ -5,7 +5,8 @@
         cut_by_image.label
     <root>/<split>_maritime_env_clf_annts/<sequence>/<sequence>.jsonl
 
-The records are of format B2 (flag and conf); exactly one flag is set, none in a normal frame.
+The records are of format B2 (flag and conf); exactly one flag is set, none in a normal frame. They
+also state the `severity` that v2 records have: how strong the effect is.
 """
 
 from __future__ import annotations
@@ -144,6 +145,7 @@ def condition_records(split: str, sequence: RenderedSequence) -> list[dict[str, 
                 "cv_response": {key: int(name == condition) for key, name in CV_KEYS.items()},
                 "vlm_response": vlm,
                 "ground_truth_bbox": boxes[number - 1],
+                "severity": float(sequence.severity[number - 1]),
             }
         )
     return records

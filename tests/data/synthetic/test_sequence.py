@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -99,6 +101,47 @@ def test_only_occlusion_hides_the_target_behind_something(
             assert share[np.array(s.conditions) == "partial_visibility"].min() < 0.9
         else:
             assert share.min() > 0.9, s.name
+
+
+def test_severity_is_above_zero_exactly_where_a_condition_is(
+    sequences: list[RenderedSequence],
+) -> None:
+    for s in sequences:
+        assert s.severity.max() <= 1
+        assert (s.severity > 0).tolist() == [c != "normal" for c in s.conditions], s.name
+
+
+@pytest.mark.parametrize(
+    ("condition", "seen"),
+    [
+        ("occlusion", lambda s: 1 - s.visible_share),
+        ("partial_visibility", lambda s: 1 - s.visible_share),
+        (
+            "scale_variation",
+            lambda s: np.abs(np.log(s.boxes[:, 2:].prod(1) / s.boxes[0, 2:].prod())),
+        ),
+        ("low_resolution", lambda s: -s.boxes[:, 2:].prod(1)),
+    ],
+)
+def test_severity_follows_what_is_seen(
+    condition: str,
+    seen: Callable[[RenderedSequence], np.ndarray],
+    demo_sequences: list[RenderedSequence],
+) -> None:
+    chosen = _of(demo_sequences, condition)
+    on = [np.array(s.conditions) == condition for s in chosen]
+    severity = np.concatenate([s.severity[keep] for s, keep in zip(chosen, on, strict=True)])
+    effect = np.concatenate([seen(s)[keep] for s, keep in zip(chosen, on, strict=True)])
+    assert np.corrcoef(severity, effect)[0, 1] > 0.6
+
+
+def test_severity_of_low_contrast_follows_the_contrast_of_a_scene(
+    demo_sequences: list[RenderedSequence],
+) -> None:
+    for s in _of(demo_sequences, "low_contrast"):
+        on = np.array(s.conditions) == s.condition
+        contrast = s.frames[on].std(axis=(1, 2, 3))
+        assert np.corrcoef(s.severity[on], contrast)[0, 1] < -0.9
 
 
 def _of(sequences: list[RenderedSequence], condition: str) -> list[RenderedSequence]:

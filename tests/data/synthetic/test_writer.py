@@ -74,6 +74,7 @@ def test_records_give_back_the_condition_of_each_frame(root: Path) -> None:
             vlm = {k: v["flag"] for k, v in record["vlm_response"].items() if k in VLM_KEYS}
             raised = [titles[k] for k, v in {**vlm, **record["cv_response"]}.items() if v]
             assert raised == ([] if expected == "normal" else [expected])
+        assert [r["severity"] for r in records] == sequence.severity.tolist()
 
 
 def test_records_have_the_form_of_the_first_published_version(root: Path) -> None:
@@ -84,7 +85,7 @@ def test_records_have_the_form_of_the_first_published_version(root: Path) -> Non
         assert list(record) == [
             "dataset_path", "processing_time", "model_name", "classes", "sequence_name",
             "total_frames", "template_bbox", "frame_id", "frame_file", "cv_response",
-            "vlm_response", "ground_truth_bbox",
+            "vlm_response", "ground_truth_bbox", "severity",
         ]  # fmt: skip
         assert len(record["classes"]) == len(CONDITIONS)
         assert list(record["vlm_response"]) == [*VLM_KEYS, "raw_confidence"]
