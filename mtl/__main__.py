@@ -9,7 +9,7 @@ from importlib import import_module
 
 from mtl.errors import MtlError
 
-COMMANDS = ("synth", "annotate", "report", "config")
+COMMANDS = ("synth", "annotate", "report", "config", "export")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -36,3 +36,7 @@ class RunExistsError(MtlError):
 
 class CheckpointError(MtlError):
     """A checkpoint is incomplete, of another model, or cannot be read."""
+
+
+class ExportError(MtlError):
+    """A program cannot be written, or does not do what its model does."""

@@ -21,7 +21,7 @@ from mtl.geometry.masks import prediction_mask, template_mask
 from mtl.models.condition_head import ConditionHead
 from mtl.models.freeze import graph_if_learning
 from mtl.models.heads import CenterMaps, CornerMaps, build_box_head
-from mtl.models.memory import AnyOnlineMemory, ClipMemory, Memory, RingMemory
+from mtl.models.memory import AnyOnlineMemory, ClipMemory, Readable, RingMemory
 from mtl.models.prompt import (
     HistoricalPrompt,
     KeyProjection,
@@ -272,7 +272,7 @@ class HIPTrack(nn.Module):
             return None
         return self.condition_head.features(view.kept.float().mean(dim=1), size_features)
 
-    def _predict(self, view: View, memory: Memory, conditions: Tensor | None) -> AnyMaps:
+    def _predict(self, view: View, memory: Readable, conditions: Tensor | None) -> AnyMaps:
         prompt = self.HIP.decoder(memory, view.key, view.thin)
         maps = self.searchRegionFusion(view.search_map + prompt)
         if self.condition_head is not None and conditions is not None:

@@ -24,7 +24,17 @@ OUT_OF_REACH = 1e30
 """Squared norm of a key that no query is near: its weight is exactly 0 in float32."""
 
 
-class Memory(Protocol):
+class Readable(Protocol):
+    """Entries that queries can be held against."""
+
+    def rows(self) -> tuple[Tensor, Tensor]:
+        """Keys (B, M N, Ck) and values (B, M N, Cv) of M entries in any order, M >= 1."""
+
+    def present(self) -> Tensor | None:
+        """(M N,) bool, false in rows that hold no entry; None where all do."""
+
+
+class Memory(Readable, Protocol):
     """State that grows by `append`, which returns the new state."""
 
     def __len__(self) -> int:
@@ -33,20 +43,14 @@ class Memory(Protocol):
     def append(self: AnyMemory, key: Tensor, value: Tensor) -> AnyMemory:
         """This memory and one more entry: key (B, N, Ck), value (B, N, Cv)."""
 
-    def rows(self) -> tuple[Tensor, Tensor]:
-        """Keys (B, M N, Ck) and values (B, M N, Cv) of M entries in any order, M >= 1."""
-
-    def present(self) -> Tensor | None:
-        """(M N,) bool, false in rows that hold no entry; None where all do."""
-
     def entries(self) -> tuple[Tensor, Tensor]:
         """Keys (B, M, N, Ck) and values (B, M, N, Cv) in the order of writing, M >= 1."""
 
 
-class OnlineMemory(Memory, Protocol):
+class OnlineMemory(Protocol):
     """State while tracking. Conditions may be tensors, for programs without control flow."""
 
-    def unless(self, condition: bool | Tensor, entry: MakeEntry) -> Memory:
+    def unless(self, condition: bool | Tensor, entry: MakeEntry) -> Readable:
         """What is to be read: this memory, or this entry alone where the condition holds."""
 
     def append_if(
@@ -70,13 +74,13 @@ class ClipMemory:
         return ClipMemory((*self.keys, key), (*self.values, value))
 
     def rows(self) -> tuple[Tensor, Tensor]:
-        """See `Memory.rows`."""
+        """See `Readable.rows`."""
         if len(self.keys) == 1:
             return self.keys[0], self.values[0]
         return torch.cat(self.keys, dim=1), torch.cat(self.values, dim=1)
 
     def present(self) -> None:
-        """See `Memory.present`."""
+        """See `Readable.present`."""
 
     def entries(self) -> tuple[Tensor, Tensor]:
         """See `Memory.entries`."""
@@ -123,14 +127,14 @@ class RingMemory:
         return RingMemory(self.capacity, slots.written, slots)
 
     def rows(self) -> tuple[Tensor, Tensor]:
-        """See `Memory.rows`; views of the storage for a batch of one."""
+        """See `Readable.rows`; views of the storage for a batch of one."""
         slots = self._filled()
         return slots.keys[:, : len(self)].flatten(1, 2), slots.values[:, : len(self)].flatten(1, 2)
 
     def present(self) -> None:
-        """See `Memory.present`."""
+        """See `Readable.present`."""
 
-    def unless(self, condition: bool | Tensor, entry: MakeEntry) -> Memory:
+    def unless(self, condition: bool | Tensor, entry: MakeEntry) -> Readable:
         """See `OnlineMemory.unless`."""
         return ClipMemory().append(*entry()) if condition else self
 
@@ -159,7 +163,7 @@ class RingMemory:
             )
 
 
-def read(memory: Memory, query: Tensor) -> Tensor:
+def read(memory: Readable, query: Tensor) -> Tensor:
     """Weigh remembered values by how near their keys are to the queries (HIPTrack spec 4.3).
 
     affinity = (2 k . q - |k|^2) / sqrt(Ck), softmax over all cells of all entries. Both terms are

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mtl.models.memory import Memory, read
+from mtl.models.memory import Readable, read
 
 
 class ResidualBlock(nn.Module):
@@ -194,7 +194,7 @@ class PromptEncoder(nn.Module):
 class PromptDecoder(nn.Module):
     """Reads the memory and puts what was read before the present features; has no weights."""
 
-    def forward(self, memory: Memory, key: Tensor, thin: Tensor) -> Tensor:
+    def forward(self, memory: Readable, key: Tensor, thin: Tensor) -> Tensor:
         """Prompt of a frame.
 
         Args:

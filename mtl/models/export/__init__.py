@@ -1,0 +1,1 @@
+"""Trackers as programs: pure functions of tensors that run without this project."""
