@@ -8,13 +8,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from mtl.config.schema import RunConfig
+from mtl.config.schema import Config, EvaluateConfig, RunConfig
 from mtl.errors import ConfigError
+
+_Schema = TypeVar("_Schema", bound=Config)
 
 
 class _Loader(yaml.SafeLoader):
@@ -70,23 +72,45 @@ def load_text(text: str, origin: str, overrides: Sequence[str] = ()) -> RunConfi
     Raises:
         ConfigError: as `load`.
     """
-    values = _parse(text, origin)
+    return _overridden(RunConfig, _parse(text, origin), origin, overrides)
+
+
+def load_evaluation(defaults: EvaluateConfig, overrides: Sequence[str]) -> EvaluateConfig:
+    """An evaluation's config: defaults plus `section.key=value` words.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    values = defaults.model_dump(mode="json")
+    return _overridden(EvaluateConfig, values, "the defaults", overrides)
+
+
+def _overridden(
+    schema: type[_Schema], values: dict[str, Any], origin: str, overrides: Sequence[str]
+) -> _Schema:
     for word in overrides:
         _apply(values, word)
-    return validate(values, origin, tuple(word.split("=", 1)[0] for word in overrides))
+    return _validated(schema, values, origin, tuple(word.split("=", 1)[0] for word in overrides))
 
 
-def validate(
-    values: Mapping[str, Any], origin: str, from_command_line: Sequence[str] = ()
-) -> RunConfig:
+def validate(values: Mapping[str, Any], origin: str) -> RunConfig:
     """Check plain values against the schema; `origin` names their file in messages."""
+    return _validated(RunConfig, values, origin)
+
+
+def _validated(
+    schema: type[_Schema],
+    values: Mapping[str, Any],
+    origin: str,
+    from_command_line: Sequence[str] = (),
+) -> _Schema:
     try:
-        return RunConfig.model_validate_json(json.dumps(values))
+        return schema.model_validate_json(json.dumps(values))
     except ValidationError as error:
         first = _most_telling(error)
         path = ".".join(_path(values, first["loc"]))
         where = "the command line" if path in from_command_line else origin
-        raise ConfigError(_sentence(first, path, where)) from None
+        raise ConfigError(_sentence(schema, first, path, where)) from None
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"{origin} holds a value that is no plain number, text, list or map: {error}"
@@ -165,9 +189,9 @@ def _most_telling(error: ValidationError) -> Any:
     return next((d for d in details if d["type"] == "extra_forbidden"), details[0])
 
 
-def _sentence(detail: Any, path: str, where: str) -> str:
+def _sentence(schema: type[Config], detail: Any, path: str, where: str) -> str:
     if detail["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(path, list(_key_paths(RunConfig, path)), n=1, cutoff=0.5)
+        near = difflib.get_close_matches(path, list(_key_paths(schema, path)), n=1, cutoff=0.5)
         hint = f"; did you mean '{near[0]}'?" if near else ""
         return f"unknown key '{path}' in {where}{hint}"
     reason = detail["msg"].removeprefix("Value error, ")

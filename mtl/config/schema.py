@@ -351,7 +351,7 @@ class LossConfig(Config):
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     """Share of a hard label that is spread over all classes; 0.1 is usual."""
     class_weights: bool = False
-    """Weigh each condition by the inverse of its count in the training split."""
+    """Weigh each class by the inverse of its count in the training split; attributes have none."""
 
 
 class FixedWeighting(Config):
@@ -696,6 +696,16 @@ def _has_no_class_token(config: RunConfig) -> bool:
     return config.model.family != "simtrack"
 
 
+class EvaluateConfig(Config):
+    """An evaluation of finished models, which bring their own network with them."""
+
+    data: DataConfig = DataConfig()
+    """Sequences to track, in any layout; root null: the embedded ones."""
+    cluster: ClusterConfig = ClusterConfig()
+    """Placement of `cluster/evaluate.py`: workers, and the CPUs and GPUs of each."""
+
+
 # DataConfig names SyntheticConfig before it is defined.
 DataConfig.model_rebuild()
 RunConfig.model_rebuild()
+EvaluateConfig.model_rebuild()

@@ -119,14 +119,23 @@ def find_results(results: Path) -> Iterator[tuple[str, str]]:
             yield path.parent.parent.name, path.parent.name
 
 
-def _paths(results: Path, tracker: str, sequence: str) -> tuple[Path, Path]:
+def sequence_folder(results: Path, tracker: str, sequence: str) -> Path:
+    """Folder of a tracker's files of one sequence.
+
+    Raises:
+        DataError: if a name would lead out of its folder.
+    """
     for what, name in (("tracker", tracker), ("sequence", sequence)):
         if not name or name.startswith(".") or "/" in name or "\\" in name or "\0" in name:
             raise DataError(
                 f"the {what} name {name!r} must be a plain folder name without slashes "
                 "that does not begin with a dot; rename it."
             )
-    folder = results / tracker / sequence
+    return results / tracker / sequence
+
+
+def _paths(results: Path, tracker: str, sequence: str) -> tuple[Path, Path]:
+    folder = sequence_folder(results, tracker, sequence)
     return folder / f"{sequence}_001.txt", folder / f"{sequence}_time.txt"
 
 
