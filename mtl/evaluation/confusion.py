@@ -35,8 +35,8 @@ def condition_metrics(
 ) -> dict[str, float]:
     """Metrics of the condition head by name.
 
-    `accuracy` is the share of samples named rightly, `balanced_accuracy` the mean of the class
-    accuracies over the classes that occur, `accuracy/<class>` the accuracy of one class.
+    `accuracy` is the share of samples named rightly, `balanced_accuracy` and `macro_f1` the means
+    of accuracy and F1 over the classes that occur, `accuracy/<class>` the accuracy of one class.
 
     Args:
         confusion: (C, C) counts, [true, predicted].
@@ -58,9 +58,12 @@ def condition_metrics(
     occurs = ~np.isnan(each)
     if not occurs.any():
         return {}
+    named = counts.sum(axis=0) + counts.sum(axis=1)
+    f1 = 2 * np.diagonal(counts)[occurs] / named[occurs]
     return {
         "accuracy": float(np.trace(counts) / counts.sum()),
         "balanced_accuracy": float(each[occurs].mean()),
+        "macro_f1": float(f1.mean()),
         **{
             f"accuracy/{name}": float(value)
             for name, value in zip(class_names, each, strict=True)

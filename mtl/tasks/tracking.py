@@ -7,21 +7,21 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from mtl.conditions import CONDITIONS, IGNORE
 from mtl.config.schema import HIPTrackConfig, RunConfig, StageConfig
+from mtl.data.class_weights import training_class_weights
 from mtl.data.index import FrameIndex
 from mtl.data.normalize import normalize
-from mtl.evaluation.confusion import condition_metrics
 from mtl.losses.boxes import giou_loss, published_giou_loss
-from mtl.losses.conditions import condition_loss
+from mtl.losses.conditions import ConditionLoss, Mean, build_condition_loss
 from mtl.losses.tracking import tracking_losses
 from mtl.models.build import build_model
 from mtl.models.elimination import keep_ratio_at
 from mtl.models.freeze import Parted, apply_stage_mode, freeze_parts
 from mtl.models.tracker import TrackerOutput
+from mtl.tasks.condition_scores import SCORES
 from mtl.tasks.task import Batch, Metrics, Moment, TaskLosses
 
-LOSS_NAMES = ("giou", "l1", "location", "classification")
+LOSS_NAMES = ("giou", "l1", "location", "classification", "severity")
 
 
 class TrackingTask:
@@ -37,7 +37,11 @@ class TrackingTask:
             "l1": loss.l1,
             "location": loss.location,
             "classification": loss.cls_weight,
+            "severity": loss.cls_weight * loss.severity,
         }
+        traits = config.traits
+        self.condition_loss = _condition_loss(config, index)
+        self.scores = SCORES[traits.answers]() if traits.answers else None
         self.loss_groups: dict[str, tuple[str, ...]] = {"tracking": ("giou", "l1", "location")}
         if config.condition_head:
             self.loss_groups["conditions"] = ("classification", "severity")
@@ -61,52 +65,44 @@ class TrackingTask:
         )
 
     def losses(self, model: nn.Module, batch: Batch, moment: Moment) -> TaskLosses:
-        """Box losses summed over a clip's frames, condition loss averaged over labelled frames."""
+        """Box losses summed over a clip's frames, condition losses averaged over what is known."""
         output = self.forward(model, batch, moment)
-        values, iou = tracking_losses(output, batch["search_boxes_xywh"], self.giou_loss)
-        if output.condition_logits is not None:
-            values["classification"] = condition_loss(output.condition_logits, batch["conditions"])
-        return TaskLosses(values, self._statistics(values, iou, output.condition_logits, batch))
+        boxes, iou = tracking_losses(output, batch["search_boxes_xywh"], self.giou_loss)
+        clips = torch.tensor(float(len(iou)), device=iou.device)
+        means = {name: Mean(value, clips) for name, value in boxes.items()}
+        if self.condition_loss and output.condition_logits is not None:
+            means |= self.condition_loss(output.condition_logits, batch)
+        values = {name: mean.value for name, mean in means.items()}
+        return TaskLosses(values, self._statistics(means, iou, output.condition_logits, batch))
 
     @torch.no_grad()
     def _statistics(
-        self, values: dict[str, Tensor], iou: Tensor, logits: Tensor | None, batch: Batch
+        self, means: dict[str, Mean], iou: Tensor, logits: Tensor | None, batch: Batch
     ) -> dict[str, Tensor]:
-        clips = torch.tensor(float(len(iou)), dtype=torch.float64, device=iou.device)
-        labels = batch["conditions"]
-        labelled = (labels != IGNORE).sum().double()
         sums = {
-            "clips": clips,
             "iou": iou.double().sum(),
-            "frames": clips * iou.shape[1],
-            "labelled": labelled,
+            "frames": torch.tensor(float(iou.numel()), dtype=torch.float64, device=iou.device),
             "skipped": batch["skipped"].sum().double(),
         }
-        for name, value in values.items():
-            weight = labelled if name == "classification" else clips
+        for name, (value, weight) in means.items():
             sums[f"loss/{name}"] = value.double() * weight
-        if logits is not None:
-            known = labels != IGNORE
-            pairs = labels[known] * len(CONDITIONS) + logits[known].argmax(dim=-1)
-            counts = torch.bincount(pairs, minlength=len(CONDITIONS) ** 2)
-            sums["confusion"] = counts.view(len(CONDITIONS), len(CONDITIONS)).double()
+            sums[f"weight/{name}"] = weight.double()
+        if self.scores and logits is not None:
+            sums |= self.scores.statistics(logits, batch)
         return sums
 
     def metrics(self, statistics: dict[str, Tensor]) -> Metrics:
-        """`loss/*` and `iou`; with labels also `accuracy`, per condition too, and `confusion`."""
-        sums = {name: float(x) for name, x in statistics.items() if name != "confusion"}
+        """`loss/*` and `iou`; with labels also what `mtl.tasks.condition_scores` measures."""
+        sums = {name: float(x) for name, x in statistics.items() if x.ndim == 0}
         metrics: Metrics = {}
         total = 0.0
         for name in LOSS_NAMES:
-            count = sums["labelled"] if name == "classification" else sums["clips"]
-            if f"loss/{name}" in sums and count:
-                metrics[f"loss/{name}"] = sums[f"loss/{name}"] / count
+            if sums.get(f"weight/{name}"):
+                metrics[f"loss/{name}"] = sums[f"loss/{name}"] / sums[f"weight/{name}"]
                 total += self.weights[name] * metrics[f"loss/{name}"]
         metrics = {"loss/total": total, **metrics, "iou": sums["iou"] / sums["frames"]}
-        if "confusion" in statistics and sums["labelled"]:
-            confusion = statistics["confusion"].to(torch.int64).numpy()
-            metrics |= condition_metrics(confusion, CONDITIONS)
-            metrics["confusion"] = confusion.tolist()
+        if self.scores:
+            metrics |= self.scores.metrics(statistics)
         metrics["skipped"] = int(sums["skipped"])
         if self.index.skipped:
             metrics["left_out"] = sum(self.index.skipped.values())
@@ -160,3 +156,13 @@ class HIPTrackTask(TrackingTask):
         keep = keep_ratio_at(backbone, moment.epoch) if moment.training else backbone.keep_ratio
         *inputs, size_features = self._inputs(batch)
         return model(*inputs, keep, size_features)
+
+
+def _condition_loss(config: RunConfig, index: FrameIndex) -> ConditionLoss | None:
+    """Of the mode's targets, weighed by the classes of the training split where that is asked."""
+    targets, weights = config.traits.targets, None
+    if targets is None:
+        return None
+    if config.loss.class_weights and config.traits.answers == "classes":
+        weights = torch.from_numpy(training_class_weights(index, "loss.class_weights"))
+    return build_condition_loss(config.loss, targets, weights)

@@ -16,6 +16,7 @@ def test_metrics_worked_by_hand() -> None:
         {
             "accuracy": 7 / 10,
             "balanced_accuracy": (6 / 8 + 1 / 2) / 2,
+            "macro_f1": (2 * 6 / (8 + 7) + 2 * 1 / (2 + 2)) / 2,
             "accuracy/fog": 6 / 8,
             "accuracy/rain": 1 / 2,
         }

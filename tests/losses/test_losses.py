@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mtl.conditions import IGNORE
 from mtl.errors import ShapeError
 from mtl.losses.boxes import giou_loss, l1_loss, published_giou_loss
-from mtl.losses.conditions import condition_loss
 from mtl.losses.heatmap import focal_loss, gaussian_radius, target_maps
 from mtl.losses.tracking import tracking_losses
 from mtl.models.tracker import TrackerOutput
@@ -155,19 +153,3 @@ def test_a_corner_head_has_no_location_loss() -> None:
 def test_a_box_for_every_frame_is_wanted() -> None:
     with pytest.raises(ShapeError, match=r"must be \(1, 2, 4\), got \(1, 1, 4\)"):
         tracking_losses(output(torch.ones(1, 2, 4), None), torch.ones(1, 1, 4))
-
-
-def test_condition_loss_ignores_unlabelled_frames() -> None:
-    logits = torch.randn(2, 3, 10)
-    target = torch.tensor([[1, IGNORE, 2], [IGNORE, IGNORE, IGNORE]])
-    wanted = torch.nn.functional.cross_entropy(logits[0, [0, 2]], target[0, [0, 2]])
-    torch.testing.assert_close(condition_loss(logits, target), wanted)
-
-
-def test_condition_loss_without_labels_is_zero_in_the_graph() -> None:
-    logits = torch.randn(2, 3, 10, requires_grad=True)
-    loss = condition_loss(logits, torch.full((2, 3), IGNORE))
-    loss.backward()
-    assert loss.item() == 0
-    assert logits.grad is not None
-    assert logits.grad.abs().sum() == 0

@@ -8,7 +8,6 @@ import torch
 
 from mtl.config.schema import ConditionHeadConfig
 from mtl.errors import ShapeError
-from mtl.losses.conditions import condition_loss
 from mtl.losses.tracking import tracking_losses
 from mtl.models.hiptrack import HIPTrack
 from mtl.models.memory import RingMemory
@@ -23,7 +22,9 @@ def total_loss(output: TrackerOutput, labels: torch.Tensor) -> torch.Tensor:
     values, _ = tracking_losses(output, TRUE_BOX.expand(B, T, 4))
     total = torch.stack(list(values.values())).sum()
     if output.condition_logits is not None:
-        total = total + condition_loss(output.condition_logits, labels)
+        total = total + torch.nn.functional.cross_entropy(
+            output.condition_logits.flatten(0, 1), labels.flatten()
+        )
     return total
 
 
