@@ -18,12 +18,13 @@ from torch import nn
 from cluster.data import Indices, local_index
 from cluster.ingest import RayBatches
 from cluster.reporter import RayReporter
+from mtl.benchmark.following import track_share
 from mtl.config.schema import RunConfig
 from mtl.evaluation.one_pass import summarize
 from mtl.models.model_file import load_model
 from mtl.models.tracker import OnlineModel
 from mtl.tasks.build import build_task
-from mtl.tracking.split import track_share
+from mtl.tracking.tracker import Tracker
 from mtl.training.distributed import gather_objects, world
 from mtl.training.loop import Run, train
 from mtl.training.plan import plan_of
@@ -87,20 +88,10 @@ def _track(
             if rank == 0:
                 reporter.message(f"tracking {count} sequences of split '{split}'")
             started = time.monotonic()
-            share = range(rank, count, size)
             results = Path(scratch) / "results"
-            mine = list(
-                track_share(
-                    cast(OnlineModel, model),
-                    config.model,
-                    config.data,
-                    index,
-                    results,
-                    str(config.name),
-                    device,
-                    share,
-                )
-            )
+            tracker = Tracker(cast(OnlineModel, model), config.model, device)
+            share = map(index.sequence, range(rank, count, size))
+            mine = list(track_share(tracker, share, config.data, results, str(config.name)))
             folder.upload(results, "results")
             everyone = list(itertools.chain.from_iterable(gather_objects(mine)))
             state.seconds += time.monotonic() - started

@@ -22,6 +22,7 @@ BELOW = {
     "evaluation": {"geometry", "conditions", "config"},
     "tracking": {"geometry", "conditions", "config", "data", "models", "evaluation"},
     "report": {"geometry", "conditions", "config", "data", "evaluation"},
+    "benchmark": {"conditions", "config", "data", "models", "evaluation", "tracking", "report"},
     "tasks": {"geometry", "conditions", "config", "data", "models", "losses", "evaluation"},
     "training": {"conditions", "config", "data", "models", "losses", "tasks"},
 }

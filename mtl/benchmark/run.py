@@ -1,0 +1,139 @@
+"""From a plan to its result: track what is not done, then score every file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+
+from mtl.benchmark.entrants import Entrant
+from mtl.benchmark.folder import EvaluationFolder
+from mtl.benchmark.following import follow, score
+from mtl.benchmark.plan import Execute, Item, Outcome, Plan, check_plan
+from mtl.data.frame_index import Sequence
+from mtl.errors import DataError, MtlError
+from mtl.evaluation.condition_results import PredictedConditions
+from mtl.evaluation.one_pass import OnlineTracker, SequenceScore
+from mtl.evaluation.result import EvaluationResult, TrackerResult
+
+NO_FRAME = "no frame counts: it has one frame, or its target is not visible after the first"
+
+
+class Progress(NamedTuple):
+    """How far an evaluation is."""
+
+    done: int
+    total: int
+    sequence: str
+    """The one that was finished last; empty at the start."""
+
+
+def evaluate(
+    plan: Plan,
+    folder: EvaluationFolder,
+    execute: Execute,
+    tell: Callable[[str], None],
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> EvaluationResult:
+    """Track what is not done yet, keep it, and score everything from its files.
+
+    Args:
+        plan: who and on what.
+        folder: is claimed for the plan; sequences whose files are intact are not tracked again.
+        execute: tracks items, in this process or in others.
+        tell: takes a sentence for the person at the terminal.
+        progress: is told after every sequence.
+
+    Raises:
+        RunExistsError: if the folder belongs to another evaluation.
+        DataError: at the first sequence that cannot be tracked, unless `data.on_error=skip`.
+    """
+    check_plan(plan)
+    folder.claim(plan)
+    waiting, broken = folder.open_items(plan)
+    for sentence in broken:
+        tell(f"tracked again: {sentence}")
+    total = len(plan.entrants) * len(plan.sequences)
+    done = total - len(waiting)
+    if done:
+        tell(f"{done} of {total} sequences are done already; going on with the rest")
+    failed: dict[str, str] = {}
+    progress(Progress(done, total, ""))
+    for outcome in execute(plan, waiting):
+        sequence = plan.sequences[outcome.item.sequence]
+        if outcome.followed is None:
+            if plan.data.on_error == "stop":
+                raise DataError(f"{outcome.reason.rstrip('.')}, or set data.on_error=skip.")
+            tell(f"left out: {outcome.reason}")
+            failed.setdefault(sequence.name, outcome.reason)
+        else:
+            folder.keep(plan.entrants[outcome.item.entrant], sequence, outcome.followed)
+        done += 1
+        progress(Progress(done, total, sequence.name))
+    return score_all(plan, folder, failed)
+
+
+def in_this_process(device: torch.device) -> Execute:
+    """Tracks one sequence after the other."""
+
+    def execute(plan: Plan, items: list[Item]) -> Iterator[Outcome]:
+        trackers: dict[int, OnlineTracker] = {}
+        for item in items:
+            entrant = plan.entrants[item.entrant]
+            if item.entrant not in trackers:
+                trackers[item.entrant] = entrant.open(device)
+            sequence = plan.sequences[item.sequence]
+            yield attempt(trackers[item.entrant], entrant, item, sequence, plan.data.max_pixels)
+
+    return execute
+
+
+def attempt(
+    tracker: OnlineTracker, entrant: Entrant, item: Item, sequence: Sequence, max_pixels: int
+) -> Outcome:
+    """Track one item; what is wrong with the sequence becomes a reason."""
+    try:
+        return Outcome(item, follow(tracker, sequence, max_pixels, entrant.output_names))
+    except MtlError as error:
+        return Outcome(item, None, str(error))
+
+
+def score_all(plan: Plan, folder: EvaluationFolder, failed: dict[str, str]) -> EvaluationResult:
+    """Score every sequence from its files.
+
+    All trackers are scored on the same sequences: one that a single tracker could not follow, or
+    that has no frame that counts, is left out for all, with the reason.
+
+    Raises:
+        DataError: if a file is absent or broken.
+    """
+    left_out = dict(failed)
+    scores: dict[str, list[SequenceScore]] = {e.name: [] for e in plan.entrants}
+    predicted: dict[str, dict[str, PredictedConditions]] = {e.name: {} for e in plan.entrants}
+    for sequence in plan.sequences:
+        if sequence.name in left_out:
+            continue
+        for entrant in plan.entrants:
+            files = folder.kept(entrant, sequence)
+            if files is None:
+                raise DataError(
+                    f"{folder.results / entrant.name / sequence.name} was removed while the "
+                    "evaluation ran; start the same command again."
+                )
+            one = score(files, sequence, plan.data.max_pixels)
+            if not one.num_frames:
+                left_out[sequence.name] = NO_FRAME
+            scores[entrant.name].append(one)
+            if files.conditions is not None:
+                predicted[entrant.name][sequence.name] = files.conditions
+    return EvaluationResult(
+        about=plan.about,
+        trackers=tuple(
+            TrackerResult(e.name, e.source, e.digest, tuple(scores[e.name]), predicted[e.name])
+            for e in plan.entrants
+        ),
+        labels={s.name: s.conditions for s in plan.sequences if s.name not in left_out},
+        left_out=left_out,
+        skipped=plan.skipped,
+    )
