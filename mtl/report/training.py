@@ -14,10 +14,12 @@ CHARTS = (
     "loss/total",
     "iou",
     "accuracy",
+    "attribute_f1",
     "loss/giou",
     "loss/l1",
     "loss/location",
     "loss/classification",
+    "loss/severity",
     "learning_rate",
 )
 TABLE = (
@@ -26,12 +28,15 @@ TABLE = (
     "loss/l1",
     "loss/location",
     "loss/classification",
+    "loss/severity",
     "iou",
     "accuracy",
     "balanced_accuracy",
+    "attribute_accuracy",
+    "attribute_f1",
 )
-UNIT_INTERVAL = ("iou", "accuracy")
-MARKED = ("loss/total", "iou", "accuracy")
+UNIT_INTERVAL = ("iou", "accuracy", "attribute_f1")
+MARKED = ("loss/total", "iou", "accuracy", "attribute_f1")
 COLORS = {"train": "#d0812a", "val": "#14639e", "test": "#3b8c5a"}
 
 

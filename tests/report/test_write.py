@@ -122,6 +122,19 @@ def test_pictures_are_described_and_tables_have_headings(finished_run: Path) -> 
     assert all(attributes.get("scope") for name, attributes in page.elements if name == "th")
 
 
+def test_attributes_are_shown_where_a_run_learned_them_instead_of_classes(tmp_path: Path) -> None:
+    lines = [line for epoch in (1, 2) for line in epoch_lines(epoch, labels=False)]
+    for line in lines:
+        line |= {"loss/severity": 0.125, "attribute_accuracy": 0.875, "attribute_f1": 0.75}
+    folder = run_folder(tmp_path / "run", lines, ("name=boats", "mode=mtl_multilabel"))
+    page = Page(write_report(folder).read_text(encoding="utf-8"))
+    for word in ("Severity loss", "0.125", "Attribute accuracy", "0.875", "Attribute F1", "0.750"):
+        assert page.has(word), word
+    described = [str(attributes.get("alt")) for name, attributes in page.elements if name == "img"]
+    assert sum(text.startswith(("Attribute F1", "Severity loss")) for text in described) == 2
+    assert not page.has("Confusion matrix")
+
+
 def test_the_same_run_gives_the_same_bytes(finished_run: Path) -> None:
     first = write_report(finished_run).read_bytes()
     assert write_report(finished_run).read_bytes() == first
