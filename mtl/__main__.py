@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from mtl.commands.command import Parser
 from mtl.errors import MtlError
 
-COMMANDS = ("synth", "annotate", "report", "config", "export")
+COMMANDS = ("synth", "annotate", "report", "config", "export", "import_", "evaluate")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="mtl", description=__doc__)
+    parser = Parser(prog="mtl", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in COMMANDS:
         import_module(f"mtl.commands.{name}").add(commands)
