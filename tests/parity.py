@@ -1,15 +1,18 @@
-"""How the published fixtures are made and compared (reference/hiptrack/FIXTURES.md)."""
+"""How the published fixtures are made and compared (FIXTURES.md of either tracker's reference)."""
 
 from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+EMBEDDINGS = ("positional_embedding", "class_embedding")
 
 
 class Fixture:
@@ -33,8 +36,8 @@ class Fixture:
         return torch.stack([torch.from_numpy(self[f"f{t}.{name}"]) for t in numbers], dim=1)
 
 
-def rule_values(key: str, shape: tuple[int, ...], salt: int) -> np.ndarray:
-    """The weight rule: values of a state-dict entry from its name alone."""
+def rule_values(key: str, shape: tuple[int, ...], salt: int, gain: float = 1.0) -> np.ndarray:
+    """The weight rule: values of a state-dict entry from its name alone, times a gain."""
     if key.endswith("num_batches_tracked"):
         return np.zeros(shape, dtype=np.int64)
     z = np.random.default_rng([salt, zlib.crc32(key.encode("utf-8"))]).standard_normal(shape)
@@ -42,7 +45,7 @@ def rule_values(key: str, shape: tuple[int, ...], salt: int) -> np.ndarray:
         z = 1 + 0.1 * np.abs(z)
     elif key.endswith("running_mean"):
         z = 0.1 * z
-    elif len(shape) == 3 and shape[0] == 1:
+    elif key.endswith(EMBEDDINGS) or (len(shape) == 3 and shape[0] == 1):
         z = 0.2 * z
     elif len(shape) == 1 and key.endswith(".weight"):
         z = 1 + 0.1 * z
@@ -50,16 +53,26 @@ def rule_values(key: str, shape: tuple[int, ...], salt: int) -> np.ndarray:
         z = 0.02 * z - (1.5 if key.endswith("conv5_size.bias") else 0.0)
     else:
         z = z / np.sqrt(np.prod(shape[1:])) * (2.0 if key.endswith("conv5_ctr.weight") else 1.0)
-    return np.asarray(z, dtype=np.float32)
+    return np.asarray(gain * z, dtype=np.float32)
 
 
-def fill_by_rule(module: nn.Module, salt: int, prefix: str = "") -> None:
+def fill_by_rule(
+    module: nn.Module, salt: int, prefix: str = "", gains: Mapping[str, float] | None = None
+) -> None:
     """Give every entry of the module the rule's values under `prefix` plus its name."""
+    gains = gains or {}
     state = {
-        name: torch.from_numpy(rule_values(prefix + name, tuple(entry.shape), salt))
+        name: torch.from_numpy(
+            rule_values(prefix + name, tuple(entry.shape), salt, gains.get(prefix + name, 1.0))
+        )
         for name, entry in module.state_dict().items()
     }
     module.load_state_dict(state)
+
+
+def corner_gains(meta: Mapping[str, Any]) -> dict[str, float]:
+    """What a SimTrack fixture multiplies its corner head's last weights by."""
+    return {f"box_head.conv5_{name}.weight": meta[f"head_gain_{name}"] for name in ("tl", "br")}
 
 
 def rule_image(seed: int, number: int, batch: int, side: int) -> Tensor:
@@ -72,6 +85,19 @@ def rule_picture(seed: list[int], height: int, width: int) -> np.ndarray:
     """The 8-bit picture rule, (H, W, 3) uint8."""
     low = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
     return low.repeat(8, axis=0).repeat(8, axis=1)
+
+
+def scene(height: int, width: int, shift: int = 0) -> np.ndarray:
+    """The 8-bit picture rule of the SimTrack fixtures, (H, W, 3) uint8."""
+    y, x, c = np.ogrid[:height, :width, :3]
+    coarse = _triangle(3 * (x + shift) + 5 * y + 40 * c, 97) * 255 // 97
+    fine = _triangle(7 * y - 2 * (x - 2 * shift) + 1000 + 13 * c, 61) * 255 // 61
+    return ((coarse + fine) // 2).astype(np.uint8)
+
+
+def _triangle(values: np.ndarray, period: int) -> np.ndarray:
+    rest = values % (2 * period)
+    return np.where(rest < period, rest, 2 * period - rest)
 
 
 def assert_summary(fixture: Fixture, name: str, tensor: Tensor, tolerance: float) -> None:
