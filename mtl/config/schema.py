@@ -61,7 +61,7 @@ class DataConfig(Config):
     max_pixels: PositiveInt = 64_000_000
     """A picture with more pixels than this is refused before it is decoded."""
     max_gap: PositiveInt = 70
-    """Largest number of frames between neighbours of a clip; less where a sequence is too short."""
+    """Neighbours in a clip (SimTrack: template and search) are fewer frames apart than this."""
     min_frames: PositiveInt = 20
     """Shorter sequences give no training clips (HIPTrack specification 10.1)."""
     weighted_sampling: bool = False
