@@ -1,6 +1,6 @@
 """The one training loop. It knows a task, a plan, a source of batches and where to report.
 
-The order of a step is read from top to bottom of `_step`; nothing hooks in from elsewhere.
+The order of a step is read from top to bottom of `_learn`; nothing hooks in from elsewhere.
 """
 
 from __future__ import annotations
@@ -14,22 +14,25 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from mtl.config.schema import RunConfig, TrainingConfig
+from mtl.config.schema import RunConfig
 from mtl.errors import DataError
+from mtl.losses.weighting import LossGroups
 from mtl.tasks.task import Batch, Metrics, Moment, Task
-from mtl.training.distributed import share_buffers, sum_over_ranks, sync_gradients, world, wrap
+from mtl.training.balancing import Balancer, build_balancer
+from mtl.training.distributed import share_buffers, world, wrap
+from mtl.training.meter import Meter
 from mtl.training.optimizer import (
     build_optimizer,
     clip_gradients,
-    require_finite,
     require_finite_gradient,
     set_learning_rates,
 )
 from mtl.training.plan import Plan, StagePlan, plan_of
-from mtl.training.seeding import seed_step
 from mtl.training.state import TrainingState
+from mtl.training.step import Step, autocast
 
-AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+WEIGHTS = "balancing/weights"
+WEIGHTED_STEPS = "balancing/steps"
 
 
 class Batches(Protocol):
@@ -74,9 +77,13 @@ def train(run: Run, state: TrainingState) -> TrainingState:
     plan = plan_of(run.config)
     if state.model:
         run.model.load_state_dict(state.model)
+    groups = LossGroups(run.task.loss_groups, run.task.weights)
+    balancer = build_balancer(run.config.weighting, groups)
+    if state.balancing:
+        balancer.load_state_dict(state.balancing)
     for stage in plan.stages:
         if state.step < stage.last_step:
-            _train_stage(run, plan, stage, state)
+            _train_stage(run, plan, stage, state, balancer)
     if not plan.stages and not state.history:
         _validate_only(run, state)
     return state
@@ -93,7 +100,9 @@ def _validate_only(run: Run, state: TrainingState) -> None:
     _keep(run, state, None, None, improved=True)
 
 
-def _train_stage(run: Run, plan: Plan, stage: StagePlan, state: TrainingState) -> None:
+def _train_stage(
+    run: Run, plan: Plan, stage: StagePlan, state: TrainingState, balancer: Balancer
+) -> None:
     config = run.config
     run.task.set_mode(run.model, stage.config)
     model = wrap(run.model, run.device)
@@ -119,7 +128,21 @@ def _train_stage(run: Run, plan: Plan, stage: StagePlan, state: TrainingState) -
             if len(micro_batches) < config.training.accumulate:
                 raise DataError(f"the training data ended at step {state.step} of {last_step}.")
             set_learning_rates(optimizer, stage.learning_rate_factor(state.step))
-            losses = _step(run, model, optimizer, scaler, micro_batches, moment, state.step, meter)
+            step = Step(
+                number=state.step,
+                seed=config.seed,
+                task=run.task,
+                model=run.model,
+                wrapped=model,
+                config=config.training,
+                device=run.device,
+                groups=balancer.groups,
+                micro_batches=micro_batches,
+                moment=moment,
+                scaler=scaler,
+                meter=meter,
+            )
+            losses = _learn(step, balancer, optimizer, config.optimizer.max_grad_norm)
             state.step += 1
             if state.step % config.training.log_every == 0 or state.step == last_step:
                 _tell(run, plan, stage, state, clock, optimizer, losses)
@@ -127,56 +150,53 @@ def _train_stage(run: Run, plan: Plan, stage: StagePlan, state: TrainingState) -
             if every and state.step % every == 0 and state.step < last_step:
                 clock.stop()
                 state.totals = meter.flush()
+                state.balancing = balancer.state_dict()
                 _keep(run, state, optimizer, scaler, improved=False)
                 clock = Clock(state)
         clock.stop()
-        improved = _close_epoch(run, plan, stage, epoch, state, meter.flush(), optimizer)
+        balancer.after_epoch()
+        state.balancing = balancer.state_dict()
+        totals = meter.flush()
+        weights = _mean_weights(totals, balancer.groups.names)
+        improved = _close_epoch(run, plan, stage, epoch, state, totals, weights, optimizer)
         if state.step == stage.last_step:
             _keep(run, state, None, None, improved)
         else:
             _keep(run, state, optimizer, scaler, improved)
 
 
-def _step(
-    run: Run,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    micro_batches: list[Batch],
-    moment: Moment,
-    step: int,
-    meter: Meter,
+def _learn(
+    step: Step, balancer: Balancer, optimizer: torch.optim.Optimizer, max_grad_norm: float
 ) -> dict[str, Tensor]:
     """One optimiser step; returns the losses of its last micro-batch and the total."""
-    config, weights = run.config, run.task.weights
-    seed_step(config.seed, step, world()[0])
-    for number, batch in enumerate(micro_batches):
-        with sync_gradients(model, when=number == len(micro_batches) - 1):
-            with autocast(config.training, run.device):
-                values, statistics = run.task.losses(model, batch, moment)
-                total = weighted_total(values, weights)
-            require_finite({**values, "total": total}, step, run.task.describe(batch))
-            scaler.scale(total / len(micro_batches)).backward()
-        meter.add(statistics)
+    step.reseed()
+    losses, weights = balancer.backward(step)
+    scaler = step.scaler
     scaler.unscale_(optimizer)
-    norm = clip_gradients(run.model, config.optimizer.max_grad_norm)
+    norm = clip_gradients(step.model, max_grad_norm)
     if not scaler.is_enabled():  # the fp16 scaler itself skips a step that overflowed
-        require_finite_gradient(norm, step, run.task.describe(micro_batches[-1]))
+        require_finite_gradient(norm, step.number, step.task.describe(step.micro_batches[-1]))
     scaler.step(optimizer)
     scaler.update()
+    balancer.after_step(step)
     optimizer.zero_grad(set_to_none=True)
-    return {**values, "total": total}
+    step.meter.add(_weight_sums(weights, step.device))
+    return losses
 
 
-def weighted_total(values: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
-    """Sum of the losses times their weights, in the order of `values`."""
-    return torch.stack([weights[name] * value.float() for name, value in values.items()]).sum()
+def _weight_sums(weights: Tensor, device: torch.device) -> dict[str, Tensor]:
+    """The step's weights as statistics; every process has the same ones, so the first counts."""
+    first = float(world()[0] == 0)
+    return {
+        WEIGHTS: (weights * first).to(device),
+        WEIGHTED_STEPS: torch.tensor(first, dtype=torch.float64, device=device),
+    }
 
 
-def autocast(config: TrainingConfig, device: torch.device) -> torch.autocast:
-    """Mixed precision of the forward pass as the config says."""
-    dtype = AUTOCAST[config.precision]
-    return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
+def _mean_weights(totals: dict[str, Tensor], names: tuple[str, ...]) -> dict[str, float]:
+    """Each task's mean weight over an epoch, taken out of the epoch's sums."""
+    sums, steps = totals.pop(WEIGHTS), totals.pop(WEIGHTED_STEPS)
+    return {f"weight/{name}": float(value / steps) for name, value in zip(names, sums, strict=True)}
 
 
 def validate(run: Run, epoch: int) -> Metrics:
@@ -199,6 +219,7 @@ def _close_epoch(
     epoch: int,
     state: TrainingState,
     totals: dict[str, Tensor],
+    weights: dict[str, float],
     optimizer: torch.optim.Optimizer,
 ) -> bool:
     """Write the epoch's lines into the history; returns whether the weights are the best so far."""
@@ -209,7 +230,7 @@ def _close_epoch(
     rate = max(group["lr"] for group in optimizer.param_groups)
     state.history.append(
         {**place, "split": "train", **count, "seconds": round(state.seconds, 3)}
-        | {**trained, "learning_rate": rate}
+        | {**trained, **weights, "learning_rate": rate}
     )
     measured = validate(run, epoch + 1)
     state.totals = {}
@@ -274,27 +295,6 @@ def _tell(
             "losses": {f"loss/{name}": float(value.detach()) for name, value in losses.items()},
         }
     )
-
-
-class Meter:
-    """Sums statistics over an epoch: on this rank batch by batch, over ranks when flushed."""
-
-    def __init__(self, totals: dict[str, Tensor]) -> None:
-        self._totals = {name: tensor.clone() for name, tensor in totals.items()}
-        self._since: dict[str, Tensor] = {}
-
-    def add(self, statistics: dict[str, Tensor]) -> None:
-        """Add one batch's sums."""
-        for name, value in statistics.items():
-            self._since[name] = self._since[name] + value if name in self._since else value
-
-    def flush(self) -> dict[str, Tensor]:
-        """Totals over the epoch so far and all ranks; every rank must call it."""
-        for name, value in sum_over_ranks(self._since).items():
-            value = value.cpu()
-            self._totals[name] = self._totals[name] + value if name in self._totals else value
-        self._since = {}
-        return dict(self._totals)
 
 
 class Clock:

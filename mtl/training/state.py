@@ -2,7 +2,7 @@
 
 state.json          progress, metric lines so far, best value, config
 model.safetensors   weights and buffers
-optimizer.pt        optimiser and gradient scaler; tensors and numbers only
+optimizer.pt        optimiser, gradient scaler and task weights; tensors and numbers only
 totals.safetensors  sums of the epoch that has begun
 """
 
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mtl.errors import CheckpointError
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass
@@ -44,12 +44,15 @@ class TrainingState:
     """Optimiser state inside a stage, none between stages."""
     scaler: dict[str, Any] | None = None
     """State of the fp16 gradient scaler."""
+    balancing: dict[str, Any] = field(default_factory=dict)
+    """What the weighting of the tasks has learned; it outlives a stage."""
 
     def save(self, folder: Path, config: dict[str, Any]) -> None:
         """Write the state into an existing empty folder; `config` is the resolved run config."""
         save_file(_contiguous(self.model), folder / "model.safetensors")
         save_file(_contiguous(self.totals), folder / "totals.safetensors")
-        torch.save({"optimizer": self.optimizer, "scaler": self.scaler}, folder / "optimizer.pt")
+        rest = {"optimizer": self.optimizer, "scaler": self.scaler, "balancing": self.balancing}
+        torch.save(rest, folder / "optimizer.pt")
         progress = {
             "format": FORMAT,
             "step": self.step,
@@ -86,6 +89,7 @@ class TrainingState:
                 model=load_file(folder / "model.safetensors"),
                 optimizer=rest["optimizer"],
                 scaler=rest["scaler"],
+                balancing=rest["balancing"],
             )
         except CheckpointError:
             raise

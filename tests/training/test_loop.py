@@ -26,6 +26,7 @@ from mtl.training.state import TrainingState
 class Regression:
     def __init__(self, poison_at: int | None = None) -> None:
         self.weights = {"mse": 2.0}
+        self.loss_groups = {"fit": ("mse",)}
         self.poison_at = poison_at
         self.modes: list[str] = []
 
@@ -46,6 +47,9 @@ class Regression:
     def parameter_groups(self, model: nn.Module, stage: StageConfig) -> list[dict[str, Any]]:
         learning = [p for p in model.parameters() if p.requires_grad]
         return [{"params": learning, "lr": stage.learning_rate}]
+
+    def shared_parameters(self, model: nn.Module) -> list[nn.Parameter]:
+        return list(model.parameters())
 
     def set_mode(self, model: nn.Module, stage: StageConfig) -> None:
         model.train()
