@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
 
 import ray
 
 from mtl.config.load import load_text
-from mtl.config.schema import RunConfig
+from mtl.config.schema import ClusterConfig, EvaluateConfig, RunConfig
 from mtl.errors import ConfigError, ResourceError, RunExistsError
+from mtl.models.weights import check_start
 from mtl.training.run_folder import RunFolder
 
 FREE_TO_CHANGE = ("resume", "storage", "name", "cluster", "checkpoint", "evaluation")
 FREE_TRAINING_KEYS = ("log_every", "num_threads")
+
+_Placed = TypeVar("_Placed", RunConfig, EvaluateConfig)
 
 
 def check_name(config: RunConfig, folder: RunFolder) -> None:
@@ -42,6 +47,30 @@ def check_name(config: RunConfig, folder: RunFolder) -> None:
         )
 
 
+def check_init(config: RunConfig) -> None:
+    """Refuse weights to start from that the model cannot take; a resumed run has its own.
+
+    Raises:
+        ConfigError: a run that only validates has no weights to do it with.
+        CheckpointError: `model.init` cannot be read here, or does not fit the model.
+    """
+    if config.resume:
+        return
+    init = config.model.init
+    if init is None:
+        if not config.traits.trains:
+            raise ConfigError(
+                f"mode={config.mode} validates and tracks with weights as they are; "
+                "give model.init=PATH of an import or a run."
+            )
+        return
+    if "://" in init:
+        raise ConfigError(
+            f"model.init={init} must be a path on a disk that every node reaches; download it."
+        )
+    check_start(config, Path(init))
+
+
 def saved_config(folder: RunFolder, overrides: Sequence[str] = ()) -> RunConfig:
     """The config a run was started with, changed by `key=value` words."""
     return load_text(folder.read_text("config.yaml"), f"{folder.path}/config.yaml", overrides)
@@ -66,7 +95,7 @@ def _walk(prefix: str, old: object, new: object) -> list[tuple[str, object, obje
     return [] if old == new else [(prefix, old, new)]
 
 
-def with_gpus(config: RunConfig) -> RunConfig:
+def with_gpus(config: _Placed) -> _Placed:
     """The config with `gpus_per_worker` decided by what the cluster has."""
     if config.cluster.gpus_per_worker is not None:
         return config
@@ -75,14 +104,13 @@ def with_gpus(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"cluster": cluster})
 
 
-def check_resources(config: RunConfig) -> None:
-    """Refuse what the cluster cannot place.
+def check_workers(cluster: ClusterConfig) -> None:
+    """Refuse more workers than the cluster can place.
 
     Raises:
         ResourceError: with the arithmetic and what to lower.
     """
     have = ray.cluster_resources()
-    cluster = config.cluster
     wanted = {
         "GPU": (cluster.gpus_per_worker or 0.0, "cluster.gpus_per_worker"),
         "CPU": (float(cluster.cpus_per_worker), "cluster.cpus_per_worker"),
@@ -94,6 +122,17 @@ def check_resources(config: RunConfig) -> None:
                 f"{cluster.workers} workers with {each:g} {resource} each need {total:g}, "
                 f"the cluster has {have.get(resource, 0.0):g}; lower cluster.workers or {key}."
             )
+
+
+def check_resources(config: RunConfig) -> None:
+    """Refuse what the cluster cannot place.
+
+    Raises:
+        ResourceError: with the arithmetic and what to lower.
+    """
+    cluster = config.cluster
+    check_workers(cluster)
+    have = ray.cluster_resources()
     if cluster.decode_in_tasks and cluster.workers * cluster.cpus_per_worker >= have["CPU"]:
         raise ResourceError(
             f"cluster.decode_in_tasks=true needs a CPU beside the workers, but they reserve all "

@@ -1,4 +1,4 @@
-"""Where run folders lie when `storage=` is a relative path."""
+"""What a relative path in a config means to every process: `storage` and `model.init`."""
 
 from __future__ import annotations
 
@@ -15,3 +15,13 @@ def absolute_storage(storage: str, here: Path, home: Path) -> str:
         return storage
     base = home if "working_dir_files" in here.parts else here
     return str(base / Path(storage).expanduser())
+
+
+def absolute_init(init: str, here: Path, home: Path) -> str:
+    """The weights to start from as every process must understand them.
+
+    In a job a relative path is looked for in the code that came with the job first, then where
+    run folders lie.
+    """
+    local = here / Path(init).expanduser()
+    return str(local) if local.exists() else absolute_storage(init, here, home)

@@ -23,8 +23,14 @@ from rich.console import Console
 
 from cluster.data import build_indices
 from cluster.job import connect, run_training
-from cluster.preflight import check_name, check_resources, saved_config, with_gpus
-from cluster.storage import absolute_storage
+from cluster.preflight import (
+    check_init,
+    check_name,
+    check_resources,
+    saved_config,
+    with_gpus,
+)
+from cluster.storage import absolute_init, absolute_storage
 from cluster.summary import final_table, publish_report
 from mtl.config.load import load, preset_names
 from mtl.config.schema import RunConfig
@@ -44,6 +50,7 @@ keys every run knows (all keys: python -m mtl config PRESET):
   resume=true         go on from the last checkpoint of the run called name=
   seed=N              seed of weights, samples and dropout
   data.root=DIR|URI   sequences in GOT-10k or MVTD layout
+  model.init=DIR      weights to start from: a folder of `mtl import`, or of a run
   cluster.workers=N   training processes"""
 
 
@@ -59,16 +66,24 @@ def resolve(arguments: Sequence[str]) -> RunConfig:
         storage = absolute_storage(values.get("storage", "runs"), Path.cwd(), Path.home())
         folder = RunFolder(storage, values["name"])
         if folder.exists():
-            return saved_config(folder, [*words, f"storage={storage}"])
-    config = load(source or "demo", words)
-    storage = absolute_storage(config.storage, Path.cwd(), Path.home())
-    config = config.model_copy(update={"storage": storage})
+            return _absolute(saved_config(folder, [*words, f"storage={storage}"]))
+    config = _absolute(load(source or "demo", words))
     if config.name is None:
         if config.resume:
             raise ConfigError("resume=true needs name= to say which run to go on with.")
         label = Path(source or "demo").stem
         config = config.model_copy(update={"name": f"{label}-{datetime.now():%Y%m%d-%H%M%S}"})
     return config
+
+
+def _absolute(config: RunConfig) -> RunConfig:
+    """The config with paths that mean the same to every process, on nodes that share a disk."""
+    here, home = Path.cwd(), Path.home()
+    changes: dict[str, object] = {"storage": absolute_storage(config.storage, here, home)}
+    if config.model.init:
+        init = absolute_init(config.model.init, here, home)
+        changes["model"] = config.model.model_copy(update={"init": init})
+    return config.model_copy(update=changes)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = resolve(words)
         folder = RunFolder(config.storage, str(config.name))
         check_name(config, folder)
+        check_init(config)
         console.print(f"run '{config.name}' in {folder.path}", markup=False)
         indices = build_indices(config)
         for split, index in indices.named().items():

@@ -23,6 +23,7 @@ from mtl.config.schema import RunConfig
 from mtl.evaluation.one_pass import summarize
 from mtl.models.model_file import load_model
 from mtl.models.tracker import OnlineModel
+from mtl.models.weights import start_from
 from mtl.tasks.build import build_task
 from mtl.tracking.tracker import Tracker
 from mtl.training.distributed import gather_objects, world
@@ -53,12 +54,19 @@ def train_worker(loop_config: dict[str, Job]) -> None:
     state = _last_state()
     task = build_task(config, indices.train)
     seed_weights(config.seed)
-    model = task.build_model().to(device)
+    model = task.build_model()
+    started = None
+    if config.model.init and not state.model:
+        started = start_from(model, Path(config.model.init))
+    model = model.to(device)
     folder = RunFolder(config.storage, str(config.name))
     writer = None if rank else RunWriter(folder, config, state.step)
     reporter = RayReporter(config, job.board, writer, len(state.history))
     if rank == 0 and state.step:
         reporter.message(f"going on at step {state.step} of run '{config.name}'")
+    if rank == 0 and started:
+        for line in (started.summary(), *started.notes):
+            reporter.message(line)
     batches = RayBatches(config, indices.train, indices.val, device)
     train(Run(config, task, model, device, batches, reporter), state)
     if not state.finished:

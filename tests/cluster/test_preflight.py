@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from cluster.preflight import check_name, differences
+from cluster.preflight import check_init, check_name, differences
 from cluster.train import main, resolve
 from mtl.config.load import load, to_yaml
-from mtl.errors import ConfigError, RunExistsError
+from mtl.errors import CheckpointError, ConfigError, RunExistsError
+from mtl.models.build import build_model
+from mtl.models.model_file import save_model
 from mtl.training.run_folder import RunFolder
 
 
@@ -60,6 +62,42 @@ def test_a_run_without_a_name_is_called_after_preset_and_time() -> None:
     assert str(resolve(["hiptrack"]).name).startswith("hiptrack-20")
 
 
+@pytest.fixture
+def first_run(tmp_path: Path) -> Path:
+    """A run folder with weights of the demo's tracker."""
+    config = load("demo", ["mode=finetune_bbox"])
+    folder = tmp_path / "first"
+    folder.mkdir()
+    save_model(folder / "model.safetensors", build_model(config).state_dict(), config, {})
+    return folder
+
+
+def test_weights_to_start_from_are_named_absolutely(
+    first_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(first_run.parent)
+    config = resolve(["demo", "model.init=first"])
+    assert config.model.init == str(first_run)
+    check_init(config)
+
+
+def test_weights_that_do_not_fit_are_refused_before_a_worker_starts(first_run: Path) -> None:
+    config = load("demo", [f"model.init={first_run}", "model.search.size=128"])
+    with pytest.raises(CheckpointError, match=r"set model\.search\.size=96"):
+        check_init(config)
+    check_init(load("demo", [f"model.init={first_run}", "mode=mtl_film"]))
+
+
+def test_a_run_that_only_validates_needs_weights(first_run: Path) -> None:
+    with pytest.raises(ConfigError, match=r"mode=pretrained .* give model\.init=PATH"):
+        check_init(load("demo", ["mode=pretrained"]))
+    check_init(load("demo", ["mode=pretrained", f"model.init={first_run}"]))
+
+
+def test_a_resumed_run_does_not_need_its_first_weights_any_more() -> None:
+    check_init(load("demo", ["model.init=/absent", "resume=true", "name=x"]))
+
+
 def test_differences_name_whole_paths() -> None:
     old, new = load("demo"), load("demo", ["model.memory.capacity=9", "checkpoint.keep=5"])
     assert [key for key, _, _ in differences(old, new)] == ["model.memory.capacity"]
@@ -72,6 +110,9 @@ def test_differences_name_whole_paths() -> None:
         (["demo", "model.backbone.dept=3"], "did you mean 'model.backbone.depth'"),
         (["demo", "data.root=/no/such/folder"], "/no/such/folder"),
         (["demo", "oops"], "write section.key=value"),
+        (["demo", "model.init=absent"], "absent does not exist"),
+        (["demo", "model.init=s3://bucket/run"], "must be a path"),
+        (["demo", "mode=pretrained"], "give model.init=PATH"),
     ],
 )
 def test_the_command_ends_with_one_sentence_and_status_1(

@@ -17,10 +17,11 @@ from mtl.conditions import CLASS_ORDERS, CONDITIONS
 from mtl.config.schema import RunConfig
 from mtl.errors import CheckpointError, ConfigError, MtlError
 from mtl.models.build import build_model
-from mtl.models.model_file import open_model
+from mtl.models.model_file import load_model, open_model
 from mtl.models.simtrack import SimTrack
 from mtl.models.vit import interpolate_position_embedding
 from mtl.models.weights import Imported, Wishes, import_files, save_import
+from mtl.models.weights.kinds import kind_of
 from tests.models.weights.sources import (
     run_config,
     save_official,
@@ -88,9 +89,7 @@ def test_a_flat_file_of_data_parallel_training_is_taken(tmp_path: Path, family: 
     weights = small_weights(config)
     path = flat(tmp_path / "x.pth", {f"module.{n}": t.half() for n, t in weights.items()})
     imported = bring(path, family, config)
-    assert imported.weights["box_head.conv1_tl.0.weight" if family == "simtrack" else
-                            "box_head.conv1_ctr.0.weight"].dtype == torch.float32  # fmt: skip
-    assert all(torch.allclose(imported.weights[n].half(), t.half()) for n, t in weights.items())
+    assert_same(imported.weights, {n: t.half().to(t.dtype) for n, t in weights.items()})
 
 
 def test_what_no_output_depends_on_may_be_missing(tmp_path: Path) -> None:
@@ -244,8 +243,9 @@ def test_only_the_name_of_the_head_may_differ(tmp_path: Path) -> None:
 
 def test_branches_without_tl_and_br_are_not_guessed(tmp_path: Path) -> None:
     config = run_config("simtrack")
-    names = {ours: other.replace("tl_", "one_").replace("br_", "two_") for ours, other in PYSOT.items()}  # fmt: skip # noqa: E501
-    path = flat(tmp_path / "sim.pth", other_names(small_weights(config), names))
+    renamed = other_names(small_weights(config), PYSOT)
+    blurred = {n.replace("tl_", "one_").replace("br_", "two_"): t for n, t in renamed.items()}
+    path = flat(tmp_path / "sim.pth", blurred)
     assert "first 'box_head.conv1_tl.0.weight'" in refused(path, "simtrack", config)
 
 
@@ -435,9 +435,8 @@ def test_clip_must_fill_the_whole_tower(tmp_path: Path) -> None:
 def test_clip_names_are_the_published_map(reference_root: Path) -> None:
     folder = reference_root / "simtrack"
     table = json.loads((folder / "map_to_simtrack.json").read_text())
-    from mtl.models.weights.kinds import kind_of
-
-    for manifest, key in (("openai_clip_vitb16_visual", "openai_clip"), ("timm_vitb16_clip", "timm")):  # fmt: skip # noqa: E501
+    manifests = {"openai_clip": "openai_clip_vitb16_visual", "timm": "timm_vitb16_clip"}
+    for key, manifest in manifests.items():
         shapes = json.loads((folder / f"manifest_{manifest}.json").read_text())
         shapes = {name: tuple(shape) for name, shape in shapes.items()}
         kind = kind_of(shapes)
@@ -540,18 +539,20 @@ def test_a_transformer_and_a_resnet_are_imported_together(tmp_path: Path) -> Non
 def published(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One file of every kind."""
     folder = tmp_path_factory.mktemp("published")
+    tracker = small_weights(run_config("hiptrack"))
+    one = torch.ones(1)
+    deeper = ("conv1.weight", "layer1.0.conv1.weight", "layer1.2.conv1.weight")
     states = {
-        "hiptrack": small_weights(run_config("hiptrack")),
+        "hiptrack": tracker,
         "simtrack": small_weights(run_config("simtrack")),
         "pysot": other_names(small_weights(run_config("simtrack")), PYSOT),
         "clip": small_clip().state_dict(),
         "timm_clip": small_vit(clip=True).state_dict(),
         "vit": small_vit().state_dict(),
         "resnet18": torchvision.models.resnet18().state_dict(),
-        "resnet34": {"layer1.2.conv1.weight": torch.ones(1), "conv1.weight": torch.ones(1),
-                     "layer1.0.conv1.weight": torch.ones(1)},
-        "renamed": {f"x{n}": t for n, t in enumerate(small_weights(run_config("hiptrack")).values())},  # noqa: E501
-    }  # fmt: skip
+        "resnet34": dict.fromkeys(deeper, one),
+        "renamed": {f"x{number}": tensor for number, tensor in enumerate(tracker.values())},
+    }
     return {name: flat(folder / f"{name}.pth", state) for name, state in states.items()}
 
 
@@ -595,8 +596,6 @@ def test_a_cut_off_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 def test_report_and_metadata_say_everything(tmp_path: Path) -> None:
-    from mtl.models.model_file import load_model
-
     config = run_config("simtrack")
     imported = bring(flat(tmp_path / "clip.pt", small_clip().state_dict()), "clip", config)
     save_import(imported, tmp_path / "out")
