@@ -17,12 +17,12 @@ from cluster.failures import Action, decide
 from cluster.progress import Board, Display
 from cluster.settings import worker_environment
 from cluster.worker import Job, train_worker
-from mtl.config.schema import RunConfig
+from mtl.config.schema import EvaluateConfig, RunConfig
 from mtl.errors import MtlError, ResourceError
 from mtl.training.run_folder import RunFolder
 
 
-def connect(config: RunConfig) -> bool:
+def connect(config: RunConfig | EvaluateConfig) -> bool:
     """Join the cluster this process belongs to, or start one on this machine.
 
     Returns:
