@@ -122,7 +122,8 @@ def box_to_image(
     """A predicted box back in the picture (HIPTrack spec 7.1, before clipping).
 
     Args:
-        box_cxcywh: (..., 4) over the side of the crop.
+        box_cxcywh: (..., 4) over the side of the crop; scaled in its own precision, which is
+            float32 in the published trackers.
         state_xywh: (..., 4) pixels; the box the crop was made around.
         resize_factor: of the crop.
         size: side of the crop in pixels.
@@ -130,7 +131,7 @@ def box_to_image(
     Returns:
         (..., 4) float64 xywh, pixels of the picture.
     """
-    box = np.asarray(box_cxcywh, dtype=np.float64) * size / resize_factor
+    box = (np.asarray(box_cxcywh) * size / resize_factor).astype(np.float64)
     state = np.asarray(state_xywh, dtype=np.float64)
     centre = box[..., :2] + _centre(state) - 0.5 * size / resize_factor
     return np.concatenate([centre - 0.5 * box[..., 2:], box[..., 2:]], axis=-1)

@@ -107,7 +107,8 @@ class Tracker:
         # The window favours the middle of the crop here only: the memory saw the plain maps.
         box, score = found.maps.decode(window_of(found.maps))
         *chosen, confidence = torch.cat([box[0], score]).tolist()  # the frame's one wait
-        in_picture = box_to_image(chosen, state.box_xywh, cut.resize_factor, size)
+        in_crop = np.array(chosen, dtype=np.float32)
+        in_picture = box_to_image(in_crop, state.box_xywh, cut.resize_factor, size)
         height, width = frame.shape[:2]
         clipped = clip_box_xywh_np(in_picture, height, width, CLIP_MARGIN)
         self.state = TrackState(state.template, found.memory, clipped, state.first_box_xywh, index)
