@@ -182,4 +182,12 @@ def track_share(
 def nothing_to_score(name: str) -> SequenceScore:
     """The score of a sequence without a frame that counts."""
     empty = np.empty(0)
-    return SequenceScore(name, empty, empty, empty, empty)
+    return SequenceScore(
+        name=name,
+        ious=empty,
+        center_errors=empty,
+        normalized_errors=empty,
+        seconds=empty,
+        frames=np.empty(0, np.int64),
+        first_seconds=0.0,
+    )

@@ -78,6 +78,7 @@ def test_scores_of_one_sequence_worked_by_hand() -> None:
             "precision_20": 2 / 3,
             "norm_precision": (51 + 1 + 0) / 153,
             "fps": 3.0,
+            "speed_got10k": (1 / 9 + 2 + 4 + 4) / 4,  # the first frame too, a mean of 1 / s
         }
     )
 
