@@ -7,7 +7,7 @@ number of elements and the elements.
 from __future__ import annotations
 
 import functools
-import os
+import mmap
 from typing import Any, BinaryIO
 
 import torch
@@ -24,13 +24,15 @@ def read_legacy(file: BinaryIO) -> Any:
     Raises:
         ValueError: the file is damaged, cut off, or another kind of pickle.
     """
-    storages = _Storages(file)
-    if read_pickle(file, {}, _nothing_persistent) != MAGIC:
+    # A map, unlike a file, does not make room for as many bytes as a damaged length asks for.
+    stream = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    storages = _Storages(stream)
+    if read_pickle(stream, {}, _nothing_persistent) != MAGIC:
         raise ValueError("it is a pickle, but none that torch wrote")
     for _ in range(2):  # protocol version; byte order, always little in practice
-        read_pickle(file, {}, _nothing_persistent)
-    value = read_pickle(file, tensor_makers(), storages)
-    storages.locate(read_pickle(file, {}, _nothing_persistent))
+        read_pickle(stream, {}, _nothing_persistent)
+    value = read_pickle(stream, tensor_makers(), storages)
+    storages.locate(read_pickle(stream, {}, _nothing_persistent))
     return value
 
 
@@ -40,7 +42,7 @@ class _Storages:
     Where the numbers lie is known only after the last pickle has been read.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: mmap.mmap) -> None:
         self.file = file
         self.found: dict[str, tuple[torch.dtype, int]] = {}
         self.places: dict[str, int] = {}
@@ -68,7 +70,7 @@ class _Storages:
 
     def locate(self, keys: Any) -> None:
         """Find each storage in what follows, and that the file is long enough for all."""
-        size = os.fstat(self.file.fileno()).st_size
+        size = len(self.file)
         for key in keys:
             if key not in self.found:
                 raise ValueError(f"it stores numbers under the unknown key {key!r}")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import pickletools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from mmap import mmap
 from typing import Any, BinaryIO
 
 PLAIN_KEYS = (str, bytes, int, float, type(None))
@@ -43,7 +44,7 @@ Makers = Mapping[Global, Callable[..., Any]]
 """What is really made when a pickle calls one of these names."""
 
 
-def read_pickle(stream: BinaryIO, makers: Makers, persistent: Callable[[Any], Any]) -> Any:
+def read_pickle(stream: BinaryIO | mmap, makers: Makers, persistent: Callable[[Any], Any]) -> Any:
     """The value of the next pickle in the stream, which is left behind its end.
 
     Args:

@@ -33,11 +33,6 @@ class Report:
     notes: list[str] = field(default_factory=list)
     """What else a user should know."""
 
-    @property
-    def num_filled(self) -> int:
-        """Entries of the model that were filled."""
-        return len(self.taken) + len(self.renamed) + len(self.resized)
-
     def as_json(self) -> dict[str, Any]:
         """Everything, as plain values."""
         return asdict(self)

@@ -11,6 +11,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -257,6 +258,33 @@ def test_a_flipped_bit_in_an_archive_is_refused(tmp_path: Path) -> None:
     content[place + 100] ^= 1
     path.write_bytes(content)
     assert "damaged" in sentence(path)
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
+def test_a_file_with_random_damage_is_read_or_refused(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "x"
+    table = {"a": torch.randn(5, 7), "b": torch.ones(3).half(), "n": torch.tensor(3)}
+    if form == "safetensors":
+        save_file(table, path)
+    else:
+        SAVERS[form]({"net": OrderedDict(table), "stats": [1, {"x": 2.5}]}, path)
+    content, random = path.read_bytes(), Random(0)
+    refusals = 0
+    for _ in range(500):
+        damaged = bytearray(content)
+        for _ in range(random.choice((1, 2, 5, 20))):
+            damaged[random.randrange(len(damaged))] = random.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            read(path)
+        except CheckpointError:
+            refusals += 1
+    assert 100 < refusals < 500
+
+
+def test_a_length_beyond_the_file_makes_no_room_for_it(tmp_path: Path) -> None:
+    (tmp_path / "x.pth").write_bytes(b"\x80\x05\x96" + struct.pack("<Q", 2**62))
+    sentence(tmp_path / "x.pth")
 
 
 @pytest.mark.parametrize(
