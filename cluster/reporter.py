@@ -14,6 +14,9 @@ from mtl.training.plan import plan_of
 from mtl.training.run_folder import RunWriter
 from mtl.training.state import TrainingState
 
+STEP_CURVES = ("loss/total", "learning_rate", "weight/", "gradient_")
+"""Training metrics whose curves have points of single steps, so none of epochs."""
+
 
 class RayReporter:
     """`mtl.training.loop.Reporter` on Ray. Only rank 0 has a writer and hands over files."""
@@ -64,11 +67,11 @@ class RayReporter:
         assert self._writer is not None
         self._writer.lines(state.history)
         for line in lines:
-            step_curves = {"loss/total", "learning_rate"} if line["split"] == "train" else set()
+            training = line["split"] == "train"
             self._writer.scalars(
                 line["split"],
                 state.step,
-                {k: v for k, v in line.items() if k not in step_curves},
+                {k: v for k, v in line.items() if not (training and k.startswith(STEP_CURVES))},
             )
         if self._latest:
             speed = {k: self._latest[k] for k in ("samples_per_second", "eta_s")}

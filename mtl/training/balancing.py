@@ -136,6 +136,8 @@ class GradientBalancer(Balancer):
             losses = step.losses(step.model, batch)
             tasks = self.groups.losses(losses)
             for name, loss in tasks.items():
+                if not loss.requires_grad:  # none of what it depends on learns in this stage
+                    continue
                 found = torch.autograd.grad(
                     step.scale(loss), common + own, retain_graph=True, allow_unused=True
                 )

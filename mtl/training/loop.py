@@ -20,6 +20,7 @@ from mtl.losses.weighting import LossGroups
 from mtl.tasks.task import Batch, Metrics, Moment, Task
 from mtl.training.balancing import Balancer, build_balancer
 from mtl.training.distributed import share_buffers, world, wrap
+from mtl.training.gradients import GradientProbe
 from mtl.training.meter import Meter
 from mtl.training.optimizer import (
     build_optimizer,
@@ -31,8 +32,8 @@ from mtl.training.plan import Plan, StagePlan, plan_of
 from mtl.training.state import TrainingState
 from mtl.training.step import Step, autocast
 
-WEIGHTS = "balancing/weights"
-WEIGHTED_STEPS = "balancing/steps"
+FIGURE = "figure/"
+"""Marks an epoch's sums of what a step tells besides its losses: weights, gradients."""
 
 
 class Batches(Protocol):
@@ -109,6 +110,11 @@ def _train_stage(
     optimizer = build_optimizer(
         run.task.parameter_groups(run.model, stage.config), config.optimizer
     )
+    probe = GradientProbe(
+        balancer.groups,
+        [x for x in run.task.shared_parameters(run.model) if x.requires_grad],
+        config.diagnostics.gradients_every,
+    )
     scaler = torch.amp.GradScaler(run.device.type, enabled=config.training.precision == "fp16")
     if state.optimizer is not None:
         optimizer.load_state_dict(state.optimizer)
@@ -118,7 +124,6 @@ def _train_stage(
         last_step = (epoch + 1) * plan.steps_per_epoch
         if state.step >= last_step:
             continue
-        run.task.set_mode(run.model, stage.config)
         moment = Moment(epoch=epoch + 1, training=True)
         stream = run.batches.training(state.step, last_step)
         meter = Meter(state.totals)
@@ -141,11 +146,13 @@ def _train_stage(
                 moment=moment,
                 scaler=scaler,
                 meter=meter,
+                probe=probe,
             )
-            losses = _learn(step, balancer, optimizer, config.optimizer.max_grad_norm)
+            losses, figures = _learn(step, balancer, optimizer, config.optimizer.max_grad_norm)
             state.step += 1
-            if state.step % config.training.log_every == 0 or state.step == last_step:
-                _tell(run, plan, stage, state, clock, optimizer, losses)
+            due = state.step % config.training.log_every == 0 or state.step == last_step
+            if due or "gradient_conflict" in figures:
+                _tell(run, plan, stage, state, clock, optimizer, losses, figures)
             every = config.checkpoint.every_steps
             if every and state.step % every == 0 and state.step < last_step:
                 clock.stop()
@@ -156,9 +163,7 @@ def _train_stage(
         clock.stop()
         balancer.after_epoch()
         state.balancing = balancer.state_dict()
-        totals = meter.flush()
-        weights = _mean_weights(totals, balancer.groups.names)
-        improved = _close_epoch(run, plan, stage, epoch, state, totals, weights, optimizer)
+        improved = _close_epoch(run, plan, stage, epoch, state, meter.flush(), optimizer)
         if state.step == stage.last_step:
             _keep(run, state, None, None, improved)
         else:
@@ -167,11 +172,16 @@ def _train_stage(
 
 def _learn(
     step: Step, balancer: Balancer, optimizer: torch.optim.Optimizer, max_grad_norm: float
-) -> dict[str, Tensor]:
-    """One optimiser step; returns the losses of its last micro-batch and the total."""
+) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """One optimiser step; returns its last micro-batch's losses with their total, and figures.
+
+    Figures are the tasks' weights and, in some steps, how their gradients compare.
+    """
+    step.probe.begin_step(step.number)
     step.reseed()
     losses, weights = balancer.backward(step)
     scaler = step.scaler
+    gradients = step.probe.figures(scaler.get_scale())
     scaler.unscale_(optimizer)
     norm = clip_gradients(step.model, max_grad_norm)
     if not scaler.is_enabled():  # the fp16 scaler itself skips a step that overflowed
@@ -180,35 +190,50 @@ def _learn(
     scaler.update()
     balancer.after_step(step)
     optimizer.zero_grad(set_to_none=True)
-    step.meter.add(_weight_sums(weights, step.device))
-    return losses
+    names = balancer.groups.names
+    told = {f"weight/{name}": x for name, x in zip(names, weights.tolist(), strict=True)}
+    step.meter.add(_figure_sums(told | gradients, step.device))
+    return losses, told | gradients
 
 
-def _weight_sums(weights: Tensor, device: torch.device) -> dict[str, Tensor]:
-    """The step's weights as statistics; every process has the same ones, so the first counts."""
+def _figure_sums(figures: dict[str, float], device: torch.device) -> dict[str, Tensor]:
+    """Figures as statistics: their value and a count of one.
+
+    Every process has the same figures, so only those of the first count.
+    """
     first = float(world()[0] == 0)
     return {
-        WEIGHTS: (weights * first).to(device),
-        WEIGHTED_STEPS: torch.tensor(first, dtype=torch.float64, device=device),
+        FIGURE + name: torch.tensor([value * first, first], dtype=torch.float64, device=device)
+        for name, value in figures.items()
     }
 
 
-def _mean_weights(totals: dict[str, Tensor], names: tuple[str, ...]) -> dict[str, float]:
-    """Each task's mean weight over an epoch, taken out of the epoch's sums."""
-    sums, steps = totals.pop(WEIGHTS), totals.pop(WEIGHTED_STEPS)
-    return {f"weight/{name}": float(value / steps) for name, value in zip(names, sums, strict=True)}
+def _mean_figures(totals: dict[str, Tensor]) -> dict[str, float]:
+    """Each figure's mean over an epoch, taken out of the epoch's sums."""
+    names = [name for name in totals if name.startswith(FIGURE)]
+    means = {}
+    for name in names:
+        value, count = totals.pop(name).tolist()
+        means[name.removeprefix(FIGURE)] = value / count
+    return means
 
 
 def validate(run: Run, epoch: int) -> Metrics:
-    """Metrics over the validation samples of all ranks; empty where there are none."""
+    """Metrics over the validation samples of all ranks; empty where there are none.
+
+    The model is left in the mode it had, which may differ from part to part.
+    """
     if not run.config.training.val_samples:
         return {}
     share_buffers(run.model)
+    modes = {module: module.training for module in run.model.modules()}
     run.model.eval()
     meter = Meter({})
     with torch.inference_mode(), autocast(run.config.training, run.device):
         for batch in run.batches.validation():
             meter.add(run.task.losses(run.model, batch, Moment(epoch, training=False)).statistics)
+    for module, training in modes.items():
+        module.training = training
     return run.task.metrics(meter.flush())
 
 
@@ -219,18 +244,18 @@ def _close_epoch(
     epoch: int,
     state: TrainingState,
     totals: dict[str, Tensor],
-    weights: dict[str, float],
     optimizer: torch.optim.Optimizer,
 ) -> bool:
     """Write the epoch's lines into the history; returns whether the weights are the best so far."""
     start = time.monotonic()
     place = {"epoch": epoch + 1, "stage": stage.name}
     count = {"step": state.step, "samples": state.step * run.config.training.batch_size}
+    figures = _mean_figures(totals)
     trained = run.task.metrics(totals)
     rate = max(group["lr"] for group in optimizer.param_groups)
     state.history.append(
         {**place, "split": "train", **count, "seconds": round(state.seconds, 3)}
-        | {**trained, **weights, "learning_rate": rate}
+        | {**trained, **figures, "learning_rate": rate}
     )
     measured = validate(run, epoch + 1)
     state.totals = {}
@@ -278,6 +303,7 @@ def _tell(
     clock: Clock,
     optimizer: torch.optim.Optimizer,
     losses: dict[str, Tensor],
+    figures: dict[str, float],
 ) -> None:
     if world()[0]:
         return
@@ -293,6 +319,7 @@ def _tell(
             "eta_s": (plan.num_steps - state.step) / rate,
             "learning_rate": max(group["lr"] for group in optimizer.param_groups),
             "losses": {f"loss/{name}": float(value.detach()) for name, value in losses.items()},
+            **figures,
         }
     )
 

@@ -42,7 +42,22 @@ TENSORBOARD_NAMES = {
     "sr_50": "SR/50",
     "sr_75": "SR/75",
     "fps": "FPS",
+    "gradient_conflict": "GradientConflict",
 }
+TENSORBOARD_FAMILIES = {
+    "weight/": "Weight/",
+    "gradient_norm/": "GradientNorm/",
+    "gradient_cosine/": "GradientCosine/",
+}
+"""Beginnings of names that end in a task or a pair of tasks."""
+
+
+def curve_name(name: str) -> str | None:
+    """The TensorBoard curve of a metric; none where it has no curve."""
+    for start, family in TENSORBOARD_FAMILIES.items():
+        if name.startswith(start):
+            return family + name.removeprefix(start)
+    return TENSORBOARD_NAMES.get(name)
 
 
 class RunFolder:
@@ -133,8 +148,9 @@ class RunWriter:
     def scalars(self, split: str, step: int, values: dict[str, Any]) -> None:
         """Points of the TensorBoard curves; names without a curve are left out."""
         for name, value in values.items():
-            if name in TENSORBOARD_NAMES and split in self._writers:
-                self._writers[split].add_scalar(TENSORBOARD_NAMES[name], value, step)
+            curve = curve_name(name)
+            if curve and split in self._writers:
+                self._writers[split].add_scalar(curve, value, step)
 
     def lines(self, history: Sequence[dict[str, Any]]) -> None:
         """Replace metrics.jsonl by these lines and bring the events to storage."""

@@ -14,6 +14,7 @@ from mtl.config.schema import TrainingConfig
 from mtl.losses.weighting import LossGroups
 from mtl.tasks.task import Batch, Moment, Task
 from mtl.training.distributed import sum_over_ranks, world
+from mtl.training.gradients import GradientProbe
 from mtl.training.meter import Meter
 from mtl.training.optimizer import require_finite
 from mtl.training.seeding import seed_step
@@ -41,9 +42,12 @@ class Step:
     moment: Moment
     scaler: torch.amp.GradScaler
     meter: Meter
+    probe: GradientProbe
 
     def losses(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Losses of one micro-batch in the graph; their statistics go to the meter.
+
+        The probe sees their graph here, before the backward pass uses it up.
 
         Raises:
             NonFiniteLossError: a loss, or the weighted sum of a group, is not finite.
@@ -53,6 +57,7 @@ class Step:
         sums = {f"{name} (weighted)": x for name, x in self.groups.losses(values).items()}
         require_finite({**values, **sums}, self.number, self.task.describe(batch))
         self.meter.add(statistics)
+        self.probe.add(values, self.scale)
         return values
 
     def reseed(self) -> None:

@@ -52,7 +52,10 @@ def test_two_workers_take_the_step_of_one(case: str, two_workers: Path) -> None:
     two = torch.load(two_workers / f"{case}.pt", weights_only=True)
     assert_same(one.model, two["model"])
     for a, b in zip(one.history, two["history"], strict=True):
-        for name in ("loss/total", "weight/left", "weight/right"):
+        for name in (
+            "loss/total", "weight/left", "weight/right", "gradient_norm/left",
+            "gradient_norm/right", "gradient_cosine/left_right", "gradient_conflict",
+        ):  # fmt: skip
             assert b[name] == pytest.approx(a[name], rel=1e-4), name
 
 

@@ -118,7 +118,7 @@ def config_of(kind: str, *words: str) -> RunConfig:
             f"weighting.kind={kind}", "stages.head.epochs=1", "stages.full.epochs=4",
             "stages.full.learning_rate=0.03", "training.batch_size=8",
             "training.samples_per_epoch=32", "training.val_samples=0",
-            "optimizer.max_grad_norm=10", *words,
+            "optimizer.max_grad_norm=10", "diagnostics.gradients_every=2", *words,
         ],
     )  # fmt: skip
 
