@@ -40,3 +40,7 @@ class CheckpointError(MtlError):
 
 class ExportError(MtlError):
     """A program cannot be written, or does not do what its model does."""
+
+
+class GradientError(MtlError):
+    """Gradients that must add up do not."""
