@@ -13,7 +13,7 @@ import pickletools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from mmap import mmap
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 PLAIN_KEYS = (str, bytes, int, float, type(None))
 """Keys of dicts that are kept."""
@@ -57,7 +57,7 @@ def read_pickle(stream: BinaryIO | mmap, makers: Makers, persistent: Callable[[A
     """
     machine = _Machine(makers, persistent)
     try:
-        for opcode, argument, _ in pickletools.genops(stream):
+        for opcode, argument, _ in pickletools.genops(cast(BinaryIO, stream)):
             if opcode.name == "STOP":
                 return machine.stack.pop()
             machine.step(opcode.name, argument)
