@@ -86,11 +86,7 @@ class GradientFlow:
     """|grad(total) - sum of the tasks' gradients| / |grad(total)|."""
 
 
-def measure(
-    values: Mapping[str, Tensor],
-    groups: LossGroups,
-    layers: Layers,
-) -> GradientFlow:
+def measure(values: Mapping[str, Tensor], groups: LossGroups, layers: Layers) -> GradientFlow:
     """Compare the gradients of a batch's tasks, weighted as in the total.
 
     The graph can be used again, no `.grad` and no random state changes.
@@ -104,9 +100,8 @@ def measure(
     gradients = {
         task: _flat_gradient(loss, parameters) for task, loss in groups.losses(values).items()
     }
-    total = reduce(
-        _flat_gradient(groups.total(values, dict.fromkeys(groups.names, 1.0)), parameters)
-    )
+    alike = dict.fromkeys(groups.names, 1.0)
+    total = _flat_gradient(groups.total(values, alike), parameters)
     gap = torch.stack(list(gradients.values())).double().sum(dim=0) - total.double()
     sizes = [sum(parameter.numel() for parameter in group) for group in layers.values()]
     cut = {task: gradient.split(sizes) for task, gradient in gradients.items()}
