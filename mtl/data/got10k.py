@@ -117,7 +117,7 @@ def parse_sequence(
         DataError: at the first unusable item, if bad items are to stop the run.
     """
     place = folder.place
-    pictures = _in_order([name for name in folder.names if _is_picture(name)])
+    pictures = in_order([name for name in folder.names if is_picture(name)])
     if not pictures:
         bad.add("sequence without pictures", f"{place} holds no pictures; copy them or remove it")
         return None
@@ -128,7 +128,7 @@ def parse_sequence(
             f"{place} has no {BOX_FILE}; add one line x,y,w,h for each picture",
         )
         return None
-    numbers = _parse_table(box_file, folder.files[BOX_FILE], 4, bad)
+    numbers = parse_table(box_file, folder.files[BOX_FILE], 4, bad)
     if numbers is None:
         return None
     length = len(pictures)
@@ -150,7 +150,7 @@ def parse_sequence(
     for name in LABEL_FILES:
         if name not in folder.files:
             continue
-        label = _parse_table(join(place, name), folder.files[name], 1, bad)
+        label = parse_table(join(place, name), folder.files[name], 1, bad)
         if label is None:
             return None
         if len(label) != length:
@@ -172,7 +172,8 @@ def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
     return [(int(p), "") if p.isdecimal() else (-1, p) for p in parts if p], name
 
 
-def _in_order(pictures: list[str]) -> list[str]:
+def in_order(pictures: list[str]) -> list[str]:
+    """File names in the order of the numbers in them."""
     # Numbers of one length, as data sets have them, sort alike as text, and a lot faster.
     stems = [name.rpartition(".")[0] for name in pictures]
     if len({len(stem) for stem in stems}) == 1 and all(map(str.isdecimal, stems)):
@@ -200,7 +201,7 @@ def _sound(boxes: np.ndarray, here: np.ndarray, place: str, bad: BadItems) -> np
     return sound
 
 
-def _parse_table(place: str, data: bytes, columns: int, bad: BadItems) -> np.ndarray | None:
+def parse_table(place: str, data: bytes, columns: int, bad: BadItems) -> np.ndarray | None:
     """(lines, columns) float64 of a text table, none if a line is not that many numbers."""
     text = _text(data).rstrip()
     lines = text.split("\n") if text else []
@@ -241,7 +242,8 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _is_picture(name: str) -> bool:
+def is_picture(name: str) -> bool:
+    """Whether a file is a frame by its name."""
     stem, dot, suffix = name.rpartition(".")
     return dot + suffix.lower() in SUFFIXES and stem != "template_crop" and not name.startswith(".")
 
