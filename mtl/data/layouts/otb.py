@@ -48,7 +48,10 @@ def find(root: str, split: str | None, bad: BadItems) -> list[Source]:
         for target, file in files.items():
             full = f"{name}-{target}" if target else name
             pictures, boxes = join(place, "img"), join(place, file)
-            found.append(Source(full, pictures, boxes, frames=FRAMES.get(name.lower())))
+            part = FRAMES.get(name.lower())
+            if part is not None and len(files_in(pictures)) < part[1]:
+                part = None  # a copy that holds the part alone; its count is checked against boxes
+            found.append(Source(full, pictures, boxes, frames=part))
     return found
 
 

@@ -104,6 +104,14 @@ def test_otb_football1_ends_within_its_folder(tmp_path: Path) -> None:
     assert frame_names(open_sequences(str(tmp_path)), 0)[-1] == "0074.jpg"
 
 
+def test_otb_david_is_found_in_whole_folders_and_in_copies_of_its_part(tmp_path: Path) -> None:
+    for copy, first in (("whole", 1), ("part", 300)):
+        pictures(tmp_path / copy / "David" / "img", 770 - first + 1, first, digits=4)
+        boxes(tmp_path / copy / "David" / "groundtruth_rect.txt", 471)
+        names = frame_names(open_sequences(str(tmp_path / copy)), 0)
+        assert (names[0], names[-1], len(names)) == ("0300.jpg", "0770.jpg", 471)
+
+
 def test_uav123_knows_absent_targets_and_parts_of_folders(tmp_path: Path) -> None:
     folder, first, last = PARTS["person8_2"]
     root = tmp_path / "UAV123"
