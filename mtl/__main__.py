@@ -9,7 +9,17 @@ from importlib import import_module
 from mtl.commands.command import Parser
 from mtl.errors import MtlError
 
-COMMANDS = ("synth", "annotate", "report", "config", "export", "import_", "evaluate")
+COMMANDS = (
+    "synth",
+    "annotate",
+    "report",
+    "config",
+    "export",
+    "import_",
+    "evaluate",
+    "compare",
+    "gradients",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

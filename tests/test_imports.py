@@ -25,6 +25,7 @@ BELOW = {
     "benchmark": {"conditions", "config", "data", "models", "evaluation", "tracking", "report"},
     "tasks": {"geometry", "conditions", "config", "data", "models", "losses", "evaluation"},
     "training": {"conditions", "config", "data", "models", "losses", "tasks"},
+    "comparison": {"conditions", "config", "data", "models", "tasks", "training"},
 }
 FREE = {"errors", "files"}
 

@@ -1,0 +1,35 @@
+"""What a model costs by arithmetic: parameters and floating-point operations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from mtl.comparison.work import Work
+from mtl.config.schema import RunConfig
+from mtl.models.build import build_model
+
+
+def parameters(config: RunConfig) -> tuple[int, int]:
+    """Parameters of the model, and of its condition head with its fusion; none is allocated."""
+    with torch.device("meta"):
+        model: Any = build_model(config)
+    head = model.condition_head
+    return _count(model), 0 if head is None else _count(head)
+
+
+def _count(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def flops(work: Work) -> int:
+    """Floating-point operations of matrix products and convolutions; one fused one counts two.
+
+    Attention is counted as the two products it is, so that the number depends on no kernel.
+    """
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
