@@ -18,13 +18,13 @@ import cluster.settings  # noqa: F401 - before Ray
 
 # isort: split
 import ray
-from rich.console import Console
 
 from cluster.job import connect
 from cluster.preflight import check_workers, with_gpus
 from cluster.tracking import on_cluster
 from mtl.benchmark.command import evaluate_request
 from mtl.benchmark.plan import Execute
+from mtl.benchmark.terminal import evaluation_console
 from mtl.commands.command import Parser
 from mtl.commands.evaluate import add_arguments, request_of
 from mtl.config.schema import EvaluateConfig
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     add_arguments(parser)
     options = parser.parse_args(arguments)
-    console = Console(highlight=False, soft_wrap=True)
+    console = evaluation_console()
     started_cluster = False
 
     def executor(config: EvaluateConfig) -> Execute:
@@ -49,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         started_cluster = connect(config)
         config = with_gpus(config)
         check_workers(config.cluster)
-        return on_cluster(config.cluster, lambda text: console.print(text, style="yellow"))
+        return on_cluster(
+            config.cluster, lambda text: console.print(text, style="yellow", markup=False)
+        )
 
     try:
         evaluate_request(request_of(options), executor, console)

@@ -8,11 +8,12 @@ from rich.console import Console
 
 from mtl.benchmark.folder import EvaluationFolder
 from mtl.benchmark.plan import Execute
-from mtl.benchmark.publish import publish
+from mtl.benchmark.publish import pack, publish
 from mtl.benchmark.request import Request, resolve
 from mtl.benchmark.run import evaluate
 from mtl.benchmark.terminal import ProgressBar, print_result
 from mtl.config.schema import EvaluateConfig
+from mtl.evaluation.analysis import analyse
 
 
 def evaluate_request(
@@ -40,5 +41,13 @@ def evaluate_request(
             tell=lambda sentence: console.print(sentence, style="yellow", markup=False),
             progress=bar.show,
         )
-    publish(folder, result)
-    print_result(console, folder, result)
+    analysis = analyse(
+        result,
+        use_labels=request.conditions != "predicted",
+        use_predictions=request.conditions != "labels",
+    )
+    publish(folder, plan, result, analysis)
+    print_result(console, folder, result, analysis)
+    if request.pack is not None:
+        for path in pack(folder, plan, request.pack):
+            console.print(f"{'archive':<16} {path}", markup=False)

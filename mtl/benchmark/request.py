@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from mtl.benchmark.entrants import BaselineEntrant, Entrant, open_models
 from mtl.benchmark.plan import Plan, check_plan
@@ -16,8 +16,8 @@ from mtl.errors import ConfigError
 from mtl.tracking.baselines import BASELINES, BaselineTracker
 
 ConditionSource = Literal["labels", "predicted", "both"]
-CONDITION_SOURCES: tuple[ConditionSource, ...] = get_args(ConditionSource)
 """Whose word counts on what condition a frame shows: the data set's, the model's own, or both."""
+ArchiveKind = Literal["got10k", "trackingnet"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Request:
     """At most this many, in the data's order."""
     conditions: ConditionSource = "both"
     """Where a frame's condition comes from."""
+    pack: ArchiveKind | None = None
+    """Which server's archive is made of each tracker's results."""
 
 
 def resolve(request: Request) -> tuple[Plan, EvaluateConfig]:
@@ -48,6 +50,8 @@ def resolve(request: Request) -> tuple[Plan, EvaluateConfig]:
     Raises:
         MtlError: one sentence about the word, file or sequence that is wrong.
     """
+    if request.pack is not None and request.max_sequences is not None:
+        raise ConfigError("--pack needs every sequence; leave --max-sequences out.")
     models = [word for word in request.words if not _is_override(word)]
     overrides = [word for word in request.words if _is_override(word)]
     config = load_evaluation(EvaluateConfig(), overrides)  # a wrong word, before a slow file

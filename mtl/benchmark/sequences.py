@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from mtl.config.schema import DataConfig
 from mtl.data.frame_index import Sequence
-from mtl.data.index import Split, build_index, split_folders
+from mtl.data.layouts.sequence_set import SequenceSet, detect_layout, open_got10k, open_sequences
+from mtl.data.storage import absolute
 from mtl.errors import ConfigError
-
-EMBEDDED_SPLIT: Split = "val"
 
 
 class EvaluationData(NamedTuple):
@@ -30,7 +29,7 @@ def open_data(
     Args:
         data: without a root, the embedded sequences.
         layout: of the data; none: found by looking.
-        split: none: val of embedded sequences, else the layout's own choice.
+        split: none: the layout's own choice, val of embedded sequences.
         max_sequences: at most this many, in the data's order.
 
     Raises:
@@ -39,10 +38,19 @@ def open_data(
     """
     if max_sequences is not None and max_sequences < 1:
         raise ConfigError(f"--max-sequences must be at least 1, got {max_sequences}.")
-    if split is None:
-        split = EMBEDDED_SPLIT if data.root is None else split_folders(data.root)[-1]
-    index = build_index(data, cast(Split, split))
-    count = min(index.num_sequences, max_sequences or index.num_sequences)
-    about = {"root": "embedded sequences" if data.root is None else index.root}
-    about |= {"layout": "got10k", "split": split}
-    return EvaluationData(tuple(map(index.sequence, range(count))), about, dict(index.skipped))
+    found = _open(data, layout, split)
+    count = min(len(found), max_sequences or len(found))
+    about = {"root": "embedded sequences" if data.root is None else found.root}
+    about |= {"layout": found.layout} | ({"split": found.split} if found.split else {})
+    return EvaluationData(tuple(found[i] for i in range(count)), about, dict(found.skipped))
+
+
+def _open(data: DataConfig, layout: str | None, split: str | None) -> SequenceSet:
+    if data.root is None:
+        if layout is not None:
+            raise ConfigError("--layout is of the folder in data.root=, which is not given.")
+        return open_got10k(data, split)
+    layout = layout or detect_layout(absolute(data.root))
+    if layout == "got10k":
+        return open_got10k(data, split)  # reads labels by the rules of the config
+    return open_sequences(data.root, layout, split, data.labels, data.on_error)

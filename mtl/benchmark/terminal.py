@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
+from rich.text import Text
 
 from mtl.benchmark.folder import EvaluationFolder
 from mtl.benchmark.run import Progress
+from mtl.conditions import CONDITIONS
+from mtl.evaluation.analysis import Analysis
+from mtl.evaluation.conditions import SubsetScore
 from mtl.evaluation.result import EvaluationResult
-from mtl.report.evaluation import SCORES
-from mtl.report.values import label, number
+from mtl.report.evaluation_conditions import difference_row, difference_rows, estimate_text
+from mtl.report.values import number, words
+
+HEADINGS = {
+    "ao": "AO",
+    "sr_50": "SR .50",
+    "sr_75": "SR .75",
+    "success_auc": "AUC",
+    "precision_20": "P@20",
+    "norm_precision": "NP",
+    "fps": "FPS",
+}
+"""Columns of the table of trackers, short enough for a terminal of 80 columns."""
+
+FILE_WIDTH = 160
+"""Columns of a table that does not go to a terminal."""
+
+
+def evaluation_console() -> Console:
+    """A console whose tables are not squeezed where nobody looks through a window."""
+    console = Console(highlight=False, soft_wrap=True)
+    if console.is_terminal:
+        return console
+    return Console(highlight=False, soft_wrap=True, width=FILE_WIDTH)
 
 
 class ProgressBar:
@@ -31,7 +59,7 @@ class ProgressBar:
             transient=True,
         )
         self._task = self._bar.add_task("", total=None, sequence="")
-        self._tenth = 0
+        self._tenth: int | None = None
 
     def __enter__(self) -> ProgressBar:
         if self._console.is_terminal:
@@ -52,25 +80,29 @@ class ProgressBar:
         done, total, sequence = progress
         self._bar.update(self._task, completed=done, total=total, sequence=sequence)
         tenth = 10 * done // total
-        if not self._console.is_terminal and tenth > self._tenth:
+        if self._tenth not in (None, tenth) and not self._console.is_terminal:
             self._console.print(f"{done} of {total} sequences tracked", markup=False)
         self._tenth = tenth
 
 
-def print_result(console: Console, folder: EvaluationFolder, result: EvaluationResult) -> None:
-    """Print the table of trackers, what was left out, and where everything lies."""
-    table = Table(
-        title=f"{result.num_sequences} sequences, {result.num_frames} frames of "
-        f"{result.about['root']}",
-        title_justify="left",
+def print_result(
+    console: Console, folder: EvaluationFolder, result: EvaluationResult, analysis: Analysis
+) -> None:
+    """Print tables of trackers, conditions and comparisons, and where everything lies."""
+    print_rows(
+        console,
+        f"{result.num_sequences} sequences, {result.num_frames} frames of {result.about['root']}",
+        ("tracker", *HEADINGS.values()),
+        [
+            (tracker.name, *(number(tracker.summary.metrics.get(name)) for name in HEADINGS))
+            for tracker in result.trackers
+        ],
     )
-    table.add_column("tracker", overflow="fold")
-    for name in SCORES:
-        table.add_column(label(name), justify="right")
-    for tracker in result.trackers:
-        values = (number(tracker.summary.metrics.get(name)) for name in SCORES)
-        table.add_row(tracker.name, *values)
-    console.print(table, markup=False)
+    by_label = {k: t.by_label for k, t in analysis.trackers.items() if t.by_label}
+    by_prediction = {k: t.by_prediction for k, t in analysis.trackers.items() if t.by_prediction}
+    _print_conditions(console, "AO by labelled condition", by_label)
+    _print_conditions(console, "AO by the condition that the tracker's head said", by_prediction)
+    _print_comparisons(console, analysis)
     for name, reason in result.left_out.items():
         console.print(f"left out of every number: {name}: {reason}", style="yellow", markup=False)
     for what, file in (
@@ -80,3 +112,50 @@ def print_result(console: Console, folder: EvaluationFolder, result: EvaluationR
         ("report", "report.html"),
     ):
         console.print(f"{what:<16} {folder.path / file}", markup=False)
+
+
+def print_rows(
+    console: Console, title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """Print a table whose first column names the rows; nothing without rows."""
+    if not rows:
+        return
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, heading in enumerate(headings):
+        table.add_column(
+            heading,
+            justify="right" if place else "left",
+            no_wrap=place == 0,
+            overflow="fold",
+        )
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def _print_comparisons(console: Console, analysis: Analysis) -> None:
+    """The first comparison by condition; of the others, for which the report is there, a line."""
+    headings = ("frames", "seq.", "AO A", "AO B", "difference", "verdict on B")
+    for (first, other), comparison in list(analysis.comparisons.items())[:1]:
+        title = f"{other} (B) against {first} (A)"
+        print_rows(console, title, ("condition", *headings), difference_rows(comparison))
+    others = [
+        difference_row(other, comparison.overall)
+        for (_, other), comparison in list(analysis.comparisons.items())[1:]
+        if comparison.overall is not None
+    ]
+    first = next(iter(analysis.trackers))
+    print_rows(console, f"others (B) against {first} (A)", ("B", *headings), others)
+
+
+def _print_conditions(
+    console: Console, title: str, scores: Mapping[str, Mapping[str, SubsetScore]]
+) -> None:
+    shown = [name for name in CONDITIONS if any(name in one for one in scores.values())]
+    rows = []
+    for name in shown:
+        found = [one.get(name) for one in scores.values()]
+        frames = max(one.frames for one in found if one is not None)
+        values = (estimate_text(None if one is None else one.metrics["ao"]) for one in found)
+        rows.append((words(name), number(frames), *values))
+    print_rows(console, title, ("condition", "frames", *scores), rows)

@@ -42,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", metavar="S", help="of the data, as in test")
     parser.add_argument("--max-sequences", type=int, metavar="N", help="at most so many")
     parser.add_argument(
+        "--pack",
+        choices=("got10k", "trackingnet"),
+        help="make the archive that this evaluation server takes, once it is checked",
+    )
+    parser.add_argument(
         "--conditions",
         choices=("labels", "predicted", "both"),
         default="both",
@@ -61,17 +66,19 @@ def request_of(options: argparse.Namespace) -> Request:
         split=options.split,
         max_sequences=options.max_sequences,
         conditions=options.conditions,
+        pack=options.pack,
     )
 
 
 def run(options: argparse.Namespace) -> None:
     """Run it."""
     import torch
-    from rich.console import Console
 
     from mtl.benchmark.command import evaluate_request
     from mtl.benchmark.run import in_this_process
+    from mtl.benchmark.terminal import evaluation_console
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    console = Console(highlight=False, soft_wrap=True)
-    evaluate_request(request_of(options), lambda config: in_this_process(device), console)
+    evaluate_request(
+        request_of(options), lambda config: in_this_process(device), evaluation_console()
+    )

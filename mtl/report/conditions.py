@@ -35,17 +35,14 @@ def condition_section(history: History) -> Html:
             "head said; a cell's shade is its share of the row.",
             "soft",
         ),
-        tag(
-            "div",
-            join(
-                [
-                    scrolled(_heat_map(confusion, shown)),
-                    scrolled(_bars(confusion, shown)),
-                ]
-            ),
-            "pair",
-        ),
+        confusion_views(confusion, shown),
     )
+
+
+def confusion_views(confusion: np.ndarray, names: Sequence[str]) -> Html:
+    """A (C, C) matrix of counts as a heat map, and beside it the accuracy of each class."""
+    views = (scrolled(_heat_map(confusion, names)), scrolled(_bars(confusion, names)))
+    return tag("div", join(views), "pair")
 
 
 def _numbered(count: int) -> tuple[str, ...]:

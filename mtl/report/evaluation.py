@@ -7,9 +7,17 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
+from mtl.evaluation.analysis import Analysis
 from mtl.evaluation.curves import Curve, norm_precision_curve, precision_curve, success_curve
 from mtl.evaluation.one_pass import SequenceScore, sequence_metrics
 from mtl.evaluation.result import EvaluationResult, TrackerResult
+from mtl.report.evaluation_conditions import (
+    by_condition_section,
+    comparison_section,
+    condition_figures,
+    head_section,
+)
+from mtl.report.frames import Picture
 from mtl.report.html import (
     Html,
     definitions,
@@ -23,8 +31,10 @@ from mtl.report.html import (
     tag,
     text,
 )
+from mtl.report.tracker_frames import color_key
 from mtl.report.trackers import TrackerCurve, curve_figure, encoded, short
 from mtl.report.values import MISSING, label, number
+from mtl.report.write import pictures_section
 
 SCORES = ("ao", "sr_50", "sr_75", "success_auc", "precision_20", "norm_precision", "fps")
 """Columns of the table of trackers."""
@@ -54,9 +64,12 @@ CURVE_PLOTS = (
         "norm_precision",
     ),
 )
+CURVE_FILES = tuple(plot.file for plot in CURVE_PLOTS)
 
 
-def evaluation_figures(result: EvaluationResult) -> dict[str, tuple[str, Figure]]:
+def evaluation_figures(
+    result: EvaluationResult, analysis: Analysis
+) -> dict[str, tuple[str, Figure]]:
     """File name without ending -> (what it shows, figure)."""
     figures: dict[str, tuple[str, Figure]] = {}
     if result.num_sequences:
@@ -67,27 +80,41 @@ def evaluation_figures(result: EvaluationResult) -> dict[str, tuple[str, Figure]
             ]
             figure = curve_figure(lines, plot.title, plot.x_label, "share of frames")
             figures[plot.file] = (f"{plot.title} of each tracker", figure)
-    return figures
+    return figures | condition_figures(analysis)
 
 
-def evaluation_plots(result: EvaluationResult) -> dict[str, bytes]:
+def evaluation_plots(result: EvaluationResult, analysis: Analysis) -> dict[str, bytes]:
     """PNG files of the plots by file name."""
     return {
         f"{name}.png": encoded(figure, "png")
-        for name, (_, figure) in evaluation_figures(result).items()
+        for name, (_, figure) in evaluation_figures(result, analysis).items()
     }
 
 
-def evaluation_page(result: EvaluationResult) -> str:
-    """The whole report."""
+def evaluation_page(
+    result: EvaluationResult, analysis: Analysis, pictures: Sequence[Picture] = ()
+) -> str:
+    """The whole report.
+
+    Args:
+        result: scores of all trackers.
+        analysis: of the same result.
+        pictures: tracked frames (`tracker_pictures`).
+    """
     title = " and ".join(short(t.name) for t in result.trackers[:3])
     title += f" and {len(result.trackers) - 3} more" if len(result.trackers) > 3 else ""
+    figures = evaluation_figures(result, analysis)
+    curves = {name: figures.pop(name) for name in list(figures) if name in CURVE_FILES}
     return page(
         f"{title} – evaluation report",
         tag("header", join([paragraph("Evaluation report", "kicker"), tag("h1", text(title))])),
         _warning(result),
         section("Trackers", definitions(_facts(result)), _scores(result)),
-        section("Curves", _charts(evaluation_figures(result)), _curves_note(result)),
+        section("Curves", _charts(curves), _curves_note(result)),
+        comparison_section(analysis),
+        by_condition_section(analysis, _charts(figures)),
+        head_section(analysis),
+        pictures_section(pictures, color_key([t.name for t in result.trackers])),
         section("Everything", _sequences(result), _sources(result)),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import cv2
@@ -24,6 +25,16 @@ class Picture(NamedTuple):
     """(H, W, 3) uint8 RGB."""
 
 
+class DrawnBox(NamedTuple):
+    """A box and how it is drawn."""
+
+    box_xywh: np.ndarray | None
+    """(4,) pixels; none: nothing is drawn."""
+    color: tuple[int, int, int]
+    """RGB."""
+    dashed: bool = False
+
+
 def draw_tracked(
     frame: np.ndarray,
     predicted_xywh: np.ndarray | None,
@@ -44,16 +55,34 @@ def draw_tracked(
     Raises:
         ShapeError: if the frame or a box has another shape or type.
     """
+    boxes = [DrawnBox(truth_xywh, TRUTH, dashed=True), DrawnBox(predicted_xywh, PREDICTED)]
+    picture = draw_boxes(frame, boxes)
+    return np.concatenate([picture, _strip(picture.shape[1], caption, truth_xywh is None)])
+
+
+def draw_boxes(frame: np.ndarray, boxes: Iterable[DrawnBox]) -> np.ndarray:
+    """A frame with boxes, the first one undermost.
+
+    Args:
+        frame: (H, W, 3) uint8 RGB; not changed.
+        boxes: in pixels of the frame.
+
+    Returns:
+        (H', W', 3) uint8 RGB, at least `MIN_WIDTH` wide.
+
+    Raises:
+        ShapeError: if the frame or a box has another shape or type.
+    """
     require_picture(frame, "a frame to draw on")
     height, width = frame.shape[:2]
     scale = max(1.0, MIN_WIDTH / width)
     size = (round(width * scale), round(height * scale))
     picture = Image.fromarray(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC))
     draw = ImageDraw.Draw(picture)
-    for box, color, dashed in ((truth_xywh, TRUTH, True), (predicted_xywh, PREDICTED, False)):
-        if box is not None:
-            _draw_box(draw, np.asarray(box, np.float64), scale, color, dashed)
-    return np.concatenate([np.asarray(picture), _strip(size[0], caption, truth_xywh is None)])
+    for box in boxes:
+        if box.box_xywh is not None:
+            _draw_box(draw, np.asarray(box.box_xywh, np.float64), scale, box.color, box.dashed)
+    return np.asarray(picture)
 
 
 def require_picture(image: np.ndarray, what: str) -> None:

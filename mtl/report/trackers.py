@@ -13,6 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from mtl.evaluation.calibration import Calibration
+from mtl.evaluation.conditions import Estimate
 from mtl.evaluation.curves import Curve
 from mtl.report.curves import INK, STYLE
 from mtl.report.values import number
@@ -32,20 +34,14 @@ class TrackerCurve(NamedTuple):
     """The number in the legend."""
 
 
-class Interval(NamedTuple):
-    """A score and how sure it is."""
-
-    value: float
-    low: float
-    high: float
-
-
 class ConditionBars(NamedTuple):
     """One tracker's scores by condition."""
 
     name: str
-    scores: Sequence[Interval | None]
+    scores: Sequence[Estimate | None]
     """One for each condition; none where nothing was measured."""
+    color: str
+    """Its own in every plot (`color_of`)."""
 
 
 def curve_figure(lines: Sequence[TrackerCurve], title: str, x_label: str, y_label: str) -> Figure:
@@ -65,7 +61,7 @@ def curve_figure(lines: Sequence[TrackerCurve], title: str, x_label: str, y_labe
             (artist,) = axes.plot(
                 line.curve.thresholds,
                 line.curve.shares,
-                color=COLORS[place % len(COLORS)],
+                color=color_of(place),
                 linestyle=DASHES[place % len(DASHES)],
                 linewidth=2,
                 label=f"{short(line.name)}  {number(line.score)}",
@@ -97,7 +93,7 @@ def condition_figure(
     """Scores by condition with their intervals, a group of bars for each condition.
 
     Args:
-        trackers: one for each, in the order that decides their colours.
+        trackers: one for each, from top to bottom.
         conditions: what the groups are called, from top to bottom.
         title: above the plot.
         x_label: name of the score, which lies in [0, 1].
@@ -115,12 +111,13 @@ def condition_figure(
                 [row for row, _ in measured],
                 [score.value for _, score in measured],
                 height=0.88 * thickness,
-                color=COLORS[place % len(COLORS)],
+                color=tracker.color,
                 label=short(tracker.name),
                 zorder=2,
             )
             for row, score in measured:
-                axes.plot([score.low, score.high], [row, row], color=INK, linewidth=1.1, zorder=3)
+                if score.interval is not None:
+                    axes.plot(score.interval, [row, row], color=INK, linewidth=1.1, zorder=3)
         axes.set_yticks(places, conditions)
         axes.set_ylim(len(conditions) - 0.45, -0.55)
         axes.set_xlim(0, 1)
@@ -138,6 +135,34 @@ def condition_figure(
     return figure
 
 
+def reliability_figure(measured: Calibration, title: str) -> Figure:
+    """Accuracy over confidence; on the dashed line a head is right as often as it says."""
+    used = measured.counts > 0
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(4.2, 3.4), layout="constrained")
+        axes = figure.add_subplot()
+        share = measured.counts[used] / measured.counts.sum()
+        left, width = measured.edges[:-1][used], np.diff(measured.edges)[used]
+        axes.bar(left, share, width, align="edge", color="#dde3e8", label="share of frames")
+        axes.plot([0, 1], [0, 1], color="#8795a1", linewidth=1, linestyle="--", zorder=2)
+        axes.plot(
+            measured.confidence[used],
+            measured.accuracy[used],
+            color=color_of(0),
+            marker="o",
+            markersize=4,
+            label="accuracy",
+            zorder=3,
+        )
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        _clean(axes, "both")
+        axes.set_title(title, fontsize=11, loc="left", fontweight="bold")
+        axes.set_xlabel("confidence", fontsize=9)
+        axes.legend(frameon=False, fontsize=9, loc="upper left")
+    return figure
+
+
 def encoded(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
     """A figure as the bytes of a file, the same ones for the same numbers."""
     with matplotlib.rc_context(STYLE):
@@ -150,6 +175,11 @@ def encoded(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
         data = io.BytesIO()
         figure.savefig(data, format="png", dpi=160, metadata={"Software": None})
         return data.getvalue()
+
+
+def color_of(place: int) -> str:
+    """Colour of a tracker by its place in the evaluation."""
+    return COLORS[place % len(COLORS)]
 
 
 def short(name: str) -> str:

@@ -73,7 +73,7 @@ def write_report(run_folder: Path, pictures: Sequence[Picture] = ()) -> Path:
             else definitions(facts),
         ),
         tracking_section(history, run_folder / "results"),
-        _pictures(pictures),
+        pictures_section(pictures),
         curve_section(history),
         condition_section(history),
         section(
@@ -141,7 +141,13 @@ def _shown(value: Any) -> str:
     return MISSING if value is None else str(value)
 
 
-def _pictures(pictures: Sequence[Picture]) -> Html:
+def pictures_section(pictures: Sequence[Picture], *before: Html) -> Html:
+    """Tracked frames side by side, at a size for the page; empty without any.
+
+    Args:
+        pictures: in the order in which they are shown.
+        before: what stands above them.
+    """
     figures = []
     for picture in pictures:
         require_picture(picture.image, f"picture '{picture.title}'")
@@ -153,4 +159,4 @@ def _pictures(pictures: Sequence[Picture]) -> Html:
         description = f"Tracked frame: {picture.title}"
         figures.append(image(data.tobytes(), "image/jpeg", description, picture.title))
     content = tag("div", join(figures), "pictures") if figures else Html("")
-    return section("Tracked frames", content)
+    return section("Tracked frames", *before, content) if figures else Html("")
