@@ -86,6 +86,6 @@ class GradientProbe:
         if self._gradients is None:
             return {}
         self._gradients.average_over_ranks()
-        gram = self._gradients.grams().sum(axis=0) / scale**2
+        gram = self._gradients.gram() / scale**2
         self._gradients = None
         return gradient_figures(self._groups.names, gram)

@@ -29,39 +29,22 @@ class TaskGradients:
         ends = np.cumsum([parameter.numel() for parameter in self.parameters]).tolist()
         self._slices = [slice(a, b) for a, b in zip([0, *ends], ends, strict=False)]
         self._rows = torch.zeros(len(tasks), ends[-1], device=device)
-        self._used = torch.zeros(len(self.parameters), device=device)
 
     def add(self, task: str, gradients: Sequence[Tensor | None]) -> None:
         """Add a task's gradients, one per parameter; None where it does not depend on it."""
         row = self._rows[self._number[task]]
-        for number, (place, gradient) in enumerate(zip(self._slices, gradients, strict=True)):
+        for place, gradient in zip(self._slices, gradients, strict=True):
             if gradient is not None:
                 row[place] += gradient.flatten()
-                self._used[number] = 1
 
     def average_over_ranks(self) -> None:
         """Replace every rank's gradients by their mean; every rank must call it."""
         size = world()[1]
         if size > 1:
             dist.all_reduce(self._rows)
-            dist.all_reduce(self._used)
             self._rows /= size
 
-    def grams(self) -> np.ndarray:
-        """Inner products of the tasks' gradients, (parameters, K, K) float64.
-
-        Sum over parameters for the Gram matrix of several of them.
-        """
+    def gram(self) -> np.ndarray:
+        """Inner products of the tasks' gradients, (K, K) float64."""
         blocks = (self._rows[:, place].double() for place in self._slices)
-        return torch.stack([block @ block.T for block in blocks]).cpu().numpy()
-
-    def combination(self, coefficients: Sequence[float]) -> list[Tensor | None]:
-        """Weighted sum of the rows in the parameters' shapes; None where no task has a gradient."""
-        row = torch.tensor(coefficients, dtype=self._rows.dtype, device=self._rows.device)
-        combined = row @ self._rows
-        return [
-            combined[place].view_as(parameter) if used else None
-            for parameter, place, used in zip(
-                self.parameters, self._slices, self._used.tolist(), strict=True
-            )
-        ]
+        return torch.stack([block @ block.T for block in blocks]).sum(dim=0).cpu().numpy()
