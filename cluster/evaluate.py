@@ -44,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = evaluation_console()
     started_cluster = False
 
+    def tell(sentence: str) -> None:
+        console.print(sentence, style="yellow", markup=False)
+
     def executor(config: EvaluateConfig) -> Execute:
         nonlocal started_cluster
         started_cluster = connect(config)

@@ -12,11 +12,20 @@ import torch
 
 from mtl.benchmark.plan import Item, Outcome, Plan
 from mtl.benchmark.sequences import open_data
+from mtl.config.load import load
 from mtl.config.schema import DataConfig
 from mtl.evaluation.one_pass import OnlineTracker
+from mtl.models.build import build_model
+from mtl.models.model_file import save_model
 from tests.data.sequence_files import write_sequence
 
 NAMES = ("alpha", "beta", "gamma")
+TINY_MODEL = (
+    "model.template.size=32", "model.search.size=64", "model.backbone.width=32",
+    "model.backbone.depth=2", "model.backbone.num_heads=2", "model.backbone.elimination_blocks=[1]",
+    "model.box_head.channels=16", "model.prompt.key_width=8", "model.prompt.encoder_width=4",
+    "head.hidden_width=8",
+)  # fmt: skip
 
 
 def write_test_split(root: Path, length: int = 8) -> Path:
@@ -29,6 +38,16 @@ def small_plan(root: Path, *entrants: Drifter, on_error: str = "stop") -> Plan:
     config = DataConfig(root=str(root), on_error=on_error)  # type: ignore[arg-type]
     data = open_data(config, None, "test", None)
     return Plan(entrants, data.sequences, config, data.about, data.skipped)
+
+
+def write_model(folder: Path, seed: int = 0, *words: str) -> Path:
+    """A run folder with a tiny, untrained model that follows with a condition head."""
+    config = load("demo", [*TINY_MODEL, *words])
+    torch.manual_seed(seed)
+    model = build_model(config)
+    folder.mkdir(parents=True)
+    save_model(folder / "model.safetensors", model.state_dict(), config, {})
+    return folder
 
 
 class Box(NamedTuple):
