@@ -74,10 +74,17 @@ def evaluate(
     return score_all(plan, folder, failed)
 
 
-def in_this_process(device: torch.device) -> Execute:
-    """Tracks one sequence after the other."""
+def in_this_process(device: torch.device, num_threads: int = 1) -> Execute:
+    """Tracks one sequence after the other.
+
+    Args:
+        device: where models run.
+        num_threads: of arithmetic on a CPU. The last digits of a box depend on it, so files are
+            those of workers that have as many.
+    """
 
     def execute(plan: Plan, items: list[Item]) -> Iterator[Outcome]:
+        torch.set_num_threads(num_threads)
         trackers: dict[int, OnlineTracker] = {}
         for item in items:
             entrant = plan.entrants[item.entrant]

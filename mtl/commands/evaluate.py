@@ -28,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="RUN|MODEL|key=value",
         help="run folders or model files, and keys such as data.root=DIR (none: embedded "
-        "sequences), data.labels=DIR, data.on_error=skip",
+        "sequences), data.labels=DIR, data.on_error=skip, cluster.cpus_per_worker=N (threads, "
+        "default 1; the last digits of a box depend on it)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new or earlier")
     parser.add_argument(
@@ -80,5 +81,7 @@ def run(options: argparse.Namespace) -> None:
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     evaluate_request(
-        request_of(options), lambda config: in_this_process(device), evaluation_console()
+        request_of(options),
+        lambda config: in_this_process(device, config.cluster.cpus_per_worker),
+        evaluation_console(),
     )

@@ -110,9 +110,9 @@ def evaluation_page(
         tag("header", join([paragraph("Evaluation report", "kicker"), tag("h1", text(title))])),
         _warning(result),
         section("Trackers", definitions(_facts(result)), _scores(result)),
-        section("Curves", _charts(curves), _curves_note(result)),
+        section("Curves", _charts(curves, "charts"), _curves_note(result)),
         comparison_section(analysis),
-        by_condition_section(analysis, _charts(figures)),
+        by_condition_section(analysis, _charts(figures, "")),
         head_section(analysis),
         pictures_section(pictures, color_key([t.name for t in result.trackers])),
         section("Everything", _sequences(result), _sources(result)),
@@ -157,12 +157,12 @@ def _scores(result: EvaluationResult) -> Html:
     )
 
 
-def _charts(figures: dict[str, tuple[str, Figure]]) -> Html:
+def _charts(figures: dict[str, tuple[str, Figure]], class_name: str) -> Html:
     pictures = (
         image(encoded(figure, "svg"), "image/svg+xml", what, what)
         for what, figure in figures.values()
     )
-    return tag("div", join(pictures), "charts") if figures else Html("")
+    return tag("div", join(pictures), class_name) if figures else Html("")
 
 
 def _curves_note(result: EvaluationResult) -> Html:

@@ -54,7 +54,7 @@ def curve_figure(lines: Sequence[TrackerCurve], title: str, x_label: str, y_labe
         y_label: what the shares are of.
     """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.6, 3.7), layout="constrained")
+        figure = Figure(figsize=(4.6, 4.0), layout="constrained")
         axes = figure.add_subplot()
         drawn = []
         for place, line in enumerate(lines):
@@ -70,18 +70,17 @@ def curve_figure(lines: Sequence[TrackerCurve], title: str, x_label: str, y_labe
             drawn.append((line.score, artist))
         drawn.sort(key=lambda pair: -pair[0] if np.isfinite(pair[0]) else np.inf)
         axes.set_xlim(lines[0].curve.thresholds[0], lines[0].curve.thresholds[-1])
-        axes.set_ylim(0, 1)
+        axes.set_ylim(0, 1.02)
         _clean(axes, "both")
         axes.set_title(title, fontsize=11, loc="left", fontweight="bold")
         axes.set_xlabel(x_label, fontsize=9)
         axes.set_ylabel(y_label, fontsize=9)
-        axes.legend(
+        figure.legend(
             handles=[artist for _, artist in drawn],
-            frameon=True,
-            framealpha=0.85,
-            edgecolor="none",
+            frameon=False,
             fontsize=9,
-            loc="best",
+            ncols=1 if max(len(short(line.name)) for line in lines) > 20 else 2,
+            loc="outside lower center",
             handlelength=2.4,
         )
     return figure

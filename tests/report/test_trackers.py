@@ -30,8 +30,7 @@ def curves(*scores: float) -> list[TrackerCurve]:
 
 def test_the_legend_is_ordered_by_score_and_colours_by_place() -> None:
     figure = curve_figure(curves(0.3, 0.9, 0.6), "Success", "threshold", "share")
-    legend = figure.axes[0].get_legend()
-    assert legend is not None
+    (legend,) = figure.legends
     texts = [text.get_text() for text in legend.get_texts()]
     assert texts == ["tracker_1  0.900", "tracker_2  0.600", "tracker_0  0.300"]
     assert [line.get_color() for line in figure.axes[0].get_lines()] == [
