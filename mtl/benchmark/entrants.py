@@ -74,7 +74,7 @@ class ModelEntrant:
             cast(OnlineModel, self.model.to(device)),
             self.config.model,
             device,
-            **({"conditions": True} if self.output_names else {}),
+            conditions=self.output_names is not None,
         )
 
 

@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "sequences), data.labels=DIR, data.on_error=skip, cluster.cpus_per_worker=N (threads, "
         "default 1; the last digits of a box depend on it)",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new or earlier")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder; goes on if begun"
+    )
     parser.add_argument(
         "--baseline",
         action="append",

@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from mtl.errors import ShapeError
+from mtl.models.condition_head import ConditionHead
 from mtl.models.heads import CenterMaps, CornerMaps
 
 
@@ -41,6 +42,9 @@ class TrackOutput(NamedTuple):
 
 class OnlineModel(Protocol):
     """What the online tracker needs of a model; state is explicit and belongs to the caller."""
+
+    condition_head: ConditionHead | None
+    """Names and scales its outputs; none: the model says nothing of conditions."""
 
     def eval(self) -> Any:
         """Eval mode."""

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from mtl.config.schema import TrackerConfig
 from mtl.data.normalize import normalize
+from mtl.errors import ConfigError
 from mtl.geometry.boxes import clip_box_xywh_np
 from mtl.geometry.crop import box_to_image, crop, size_features
-from mtl.models.tracker import OnlineModel
+from mtl.models.tracker import OnlineModel, TrackOutput
 from mtl.models.window import window_of
 
 CLIP_MARGIN = 10.0
@@ -28,6 +29,8 @@ class TrackResult(NamedTuple):
     """(4,) float64, pixels of the picture."""
     score: float
     """Of the chosen cell, in (0, 1), without the window."""
+    conditions: dict[str, float] | None = None
+    """What the condition head says of the frame, by name; none if it is not asked."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,22 @@ class Tracker:
         model: in whatever mode; `init` sets eval mode.
         config: the model's.
         device: where the model is and runs.
+        conditions: whether the condition head is asked about every frame.
+
+    Raises:
+        ConfigError: if the model has no condition head to ask.
     """
 
-    def __init__(self, model: OnlineModel, config: TrackerConfig, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: OnlineModel,
+        config: TrackerConfig,
+        device: torch.device,
+        conditions: bool = False,
+    ) -> None:
+        if conditions and model.condition_head is None:
+            raise ConfigError("this model has no condition head; track without conditions.")
+        self.conditions = conditions
         self.model = model
         self.config = config
         self.device = device
@@ -103,16 +119,29 @@ class Tracker:
             state.memory,
             index,
             torch.tensor(sizes[None], dtype=torch.float32, device=self.device),
+            conditions=self.conditions,
         )
         # The window favours the middle of the crop here only: the memory saw the plain maps.
         box, score = found.maps.decode(window_of(found.maps))
-        *chosen, confidence = torch.cat([box[0], score]).tolist()  # the frame's one wait
+        said = self._probabilities(found)
+        numbers = torch.cat([box[0], score, said]).tolist()  # the frame's one wait
+        chosen, confidence, answers = numbers[:4], numbers[4], numbers[5:]
         in_crop = np.array(chosen, dtype=np.float32)
         in_picture = box_to_image(in_crop, state.box_xywh, cut.resize_factor, size)
         height, width = frame.shape[:2]
         clipped = clip_box_xywh_np(in_picture, height, width, CLIP_MARGIN)
         self.state = TrackState(state.template, found.memory, clipped, state.first_box_xywh, index)
-        return TrackResult(clipped, confidence)
+        return TrackResult(clipped, confidence, self._named(answers))
+
+    def _probabilities(self, found: TrackOutput) -> Tensor:
+        head = self.model.condition_head
+        if not self.conditions or head is None or found.condition_logits is None:
+            return torch.empty(0, device=self.device)
+        return head.probabilities(found.condition_logits)[0]
+
+    def _named(self, answers: list[float]) -> dict[str, float] | None:
+        head = self.model.condition_head
+        return dict(zip(head.names, answers, strict=True)) if answers and head else None
 
     def _input(self, image: np.ndarray) -> Tensor:
         return normalize(torch.from_numpy(image).to(self.device)[None])

@@ -72,7 +72,7 @@ def words(place: Path, out: str, *more: str) -> list[str]:
     script = str(ROOT / "cluster" / "evaluate.py")
     return [
         sys.executable, script, *(["evaluate"] if out == "alone" else []), str(place / "tiny"),
-        f"data.root={place / 'data'}", "--out", str(place / out), "--conditions", "labels", *more,
+        f"data.root={place / 'data'}", "--out", str(place / out), *more,
     ]  # fmt: skip
 
 

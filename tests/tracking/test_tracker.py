@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from mtl.conditions import OUTPUT_NAMES
 from mtl.config.schema import ConditionHeadConfig
-from mtl.errors import DataError
+from mtl.errors import ConfigError, DataError
 from mtl.models.window import hann_window
 from mtl.tracking.tracker import Tracker
 from tests.models.small import SMALL_HEAD, small_config, small_model
@@ -87,3 +88,24 @@ def test_update_before_init_says_what_to_do() -> None:
 def test_a_box_without_area_is_refused() -> None:
     with pytest.raises(DataError, match="positive size"):
         tracker().init(FRAMES[0], [3.0, 4.0, 0.0, 5.0])
+
+
+def test_conditions_are_named_where_they_are_asked_for() -> None:
+    config = small_config()
+    model = small_model(config)
+    asked = Tracker(model, config, torch.device("cpu"), conditions=True)
+    asked.init(FRAMES[0], BOX)
+    result = asked.update(FRAMES[1])
+    assert result.conditions is not None
+    assert tuple(result.conditions) == OUTPUT_NAMES["classes"]
+    assert sum(result.conditions.values()) == pytest.approx(1.0, abs=1e-5)
+    np.testing.assert_array_equal(follow(asked), follow(tracker()))
+    silent = tracker()
+    silent.init(FRAMES[0], BOX)
+    assert silent.update(FRAMES[1]).conditions is None
+
+
+def test_conditions_of_a_model_without_a_head_are_refused() -> None:
+    config = small_config()
+    with pytest.raises(ConfigError, match="no condition head"):
+        Tracker(small_model(config, None), config, torch.device("cpu"), conditions=True)
