@@ -17,6 +17,8 @@ from mtl.evaluation.condition_results import PredictedConditions
 from mtl.evaluation.one_pass import OnlineTracker, SequenceScore
 from mtl.evaluation.result import EvaluationResult, TrackerResult
 
+SHOWN = 3
+"""Sentences of a kind that are told; more are counted."""
 NO_FRAME = "no frame counts: it has one frame, or its target is not visible after the first"
 
 
@@ -52,8 +54,10 @@ def evaluate(
     check_plan(plan)
     folder.claim(plan)
     waiting, broken = folder.open_items(plan)
-    for sentence in broken:
+    for sentence in broken[:SHOWN]:
         tell(f"tracked again: {sentence}")
+    if len(broken) > SHOWN:
+        tell(f"tracked again for such reasons: {len(broken) - SHOWN} more")
     total = len(plan.entrants) * len(plan.sequences)
     done = total - len(waiting)
     if done:

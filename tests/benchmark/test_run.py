@@ -87,6 +87,18 @@ def test_only_what_is_missing_or_broken_is_tracked(root: Path, tmp_path: Path) -
     assert again.trackers[0].summary.metrics["ao"] == first.trackers[0].summary.metrics["ao"]
 
 
+def test_many_broken_files_are_told_of_in_few_words(root: Path, tmp_path: Path) -> None:
+    plan, out = small_plan(root, GOOD, SLOW), tmp_path / "out"
+    run(plan, out)
+    for file in out.rglob("*_time.txt"):
+        file.unlink()
+    _, told = run(plan, out)
+    assert len(told) == 4
+    assert "alpha_time.txt is absent" in told[0]
+    assert told[3] == "tracked again for such reasons: 3 more"
+    assert len(list(out.rglob("*_time.txt"))) == 6
+
+
 def test_another_tracker_of_the_same_name_is_refused(root: Path, tmp_path: Path) -> None:
     run(small_plan(root, GOOD), tmp_path / "out")
     with pytest.raises(RunExistsError, match="another tracker called 'good'") as caught:
