@@ -13,7 +13,7 @@ from mtl.comparison.timing import Times, take_turns
 from mtl.comparison.variants import Variant
 from mtl.comparison.work import WORKS, Work
 
-CALLS = {"training step": 1, "tracked frame": 10}
+CALLS = {"training step": 3, "tracked frame": 25}
 """How often each work is done in a round; a frame is short."""
 
 

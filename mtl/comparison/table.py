@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
+from rich.box import SIMPLE
 from rich.table import Table
 
 from mtl.comparison.compare import Cost
@@ -53,10 +54,10 @@ def _ratios(times: Times) -> str:
 def terminal_table(costs: Sequence[Cost]) -> Table:
     """One model's variants side by side, which suits a terminal's width better."""
     source, *names = costs[0].variant.source, *(cost.variant.name for cost in costs)
-    table = Table(title=source)
+    table = Table(title=source, box=SIMPLE)  # whose width is within 80 columns
     table.add_column("")
     for name in names:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", min_width=len("(0.000-0.000)"))
     cells = zip(*rows(costs), strict=True)
     for column, values in list(zip(COLUMNS, cells, strict=True))[TEXT_COLUMNS:]:
         table.add_row(column, *values)

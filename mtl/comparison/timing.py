@@ -24,12 +24,12 @@ class Times(NamedTuple):
 def take_turns(
     works: Mapping[str, Work], rounds: int, calls: int, device: torch.device
 ) -> dict[str, Times]:
-    """Time each work once a round, the first of the round another one each time.
+    """Time each work in rounds, another one being the first in each.
 
     Args:
         works: by name; ratios are to the first.
-        rounds: how often.
-        calls: of each work in a round, whose mean counts.
+        rounds: how often they are compared.
+        calls: of each work in a round, call by call in turns; their median counts.
         device: where they run.
     """
     for work in works.values():
@@ -38,12 +38,14 @@ def take_turns(
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds):
         first = number % len(names)
-        for name in (*names[first:], *names[:first]):
-            seconds[name].append(_seconds(works[name], calls, device))
+        order = (*names[first:], *names[:first])
+        taken = [{name: _seconds(works[name], device) for name in order} for _ in range(calls)]
+        for name in names:
+            seconds[name].append(median(turn[name] for turn in taken))
     base = seconds[names[0]]
     return {
-        name: Times(median(taken), _spread([a / b for a, b in zip(taken, base, strict=True)]))
-        for name, taken in seconds.items()
+        name: Times(median(own), _spread([a / b for a, b in zip(own, base, strict=True)]))
+        for name, own in seconds.items()
     }
 
 
@@ -51,18 +53,16 @@ def _spread(ratios: list[float]) -> tuple[float, float, float]:
     return min(ratios), median(ratios), max(ratios)
 
 
-def _seconds(work: Work, calls: int, device: torch.device) -> float:
-    """Mean of some calls; on a GPU by its own clock."""
+def _seconds(work: Work, device: torch.device) -> float:
+    """Of one call; on a GPU by its own clock."""
     if device.type == "cuda":
         before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         torch.cuda.synchronize(device)
         before.record()
-        for _ in range(calls):
-            work()
+        work()
         after.record()
         torch.cuda.synchronize(device)
-        return before.elapsed_time(after) / 1000.0 / calls
+        return before.elapsed_time(after) / 1000.0
     start = time.perf_counter()
-    for _ in range(calls):
-        work()
-    return (time.perf_counter() - start) / calls
+    work()
+    return time.perf_counter() - start

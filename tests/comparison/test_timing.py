@@ -25,7 +25,7 @@ def test_works_take_turns_and_are_compared_with_the_first() -> None:
     calls: list[str] = []
     works: dict[str, Any] = {"a": Sleep("a", 0.004, calls), "b": Sleep("b", 0.012, calls)}
     times = take_turns(works, rounds=3, calls=2, device=CPU)
-    assert "".join(calls) == "ab" + "aabb" + "bbaa" + "aabb"
+    assert "".join(calls) == "ab" + "abab" + "baba" + "abab"
     assert times["a"].ratios == (1.0, 1.0, 1.0)
     low, middle, high = times["b"].ratios
     assert 0.0 < low <= middle <= high

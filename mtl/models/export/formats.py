@@ -45,6 +45,7 @@ class TorchExport:
 
     def write(self, graph: ExportedProgram, program: Program, path: Path) -> None:
         """See `Format.write`."""
+        graph.example_inputs = None  # they would be saved too, and a memory is large
         torch.export.save(graph, path)
 
     def load(self, path: Path) -> Run:

@@ -75,9 +75,9 @@ class Recorder:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.model, name)
 
-    def track(self, *args: Any) -> TrackOutput:
+    def track(self, *args: Any, **named: Any) -> TrackOutput:
         """One frame."""
-        found = self.model.track(*args)
+        found = self.model.track(*args, **named)
         self.boxes.append(found.maps.decode(window_of(found.maps))[0][0])
         return found
 
