@@ -34,7 +34,9 @@ class Prescribed(SimTrack):
         """The template's box is all that is kept."""
         return template_boxes_xywh
 
-    def track(self, template: Any, search: Tensor, memory: None, index: int, *_: Any, **__: Any) -> Any:
+    def track(
+        self, template: Any, search: Tensor, memory: None, index: int, *_: Any, **__: Any
+    ) -> Any:
         """The frame's box as a pair of corners."""
         center, size = self.boxes_cxcywh[index - 1 : index].split(2, dim=-1)
         corners = torch.cat([center - size / 2, center + size / 2], dim=-1)
