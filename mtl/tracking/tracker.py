@@ -71,8 +71,8 @@ class Tracker:
     ) -> None:
         if conditions and model.condition_head is None:
             raise ConfigError("this model has no condition head; track without conditions.")
-        self.condition_head = model.condition_head if conditions else None
         self.model = model
+        self.condition_head = model.condition_head if conditions else None
         self.config = config
         self.device = device
         self.state: TrackState | None = None
