@@ -69,7 +69,8 @@ class Tracker:
         device: torch.device,
         conditions: bool = False,
     ) -> None:
-        if conditions and model.condition_head is None:
+        self._head = model.condition_head if conditions else None
+        if conditions and self._head is None:
             raise ConfigError("this model has no condition head; track without conditions.")
         self.conditions = conditions
         self.model = model
@@ -134,13 +135,12 @@ class Tracker:
         return TrackResult(clipped, confidence, self._named(answers))
 
     def _probabilities(self, found: TrackOutput) -> Tensor:
-        head = self.model.condition_head
-        if not self.conditions or head is None or found.condition_logits is None:
+        if self._head is None or found.condition_logits is None:
             return torch.empty(0, device=self.device)
-        return head.probabilities(found.condition_logits)[0]
+        return self._head.probabilities(found.condition_logits)[0]
 
     def _named(self, answers: list[float]) -> dict[str, float] | None:
-        head = self.model.condition_head
+        head = self._head
         return dict(zip(head.names, answers, strict=True)) if answers and head else None
 
     def _input(self, image: np.ndarray) -> Tensor:
