@@ -14,8 +14,6 @@ from mtl.__main__ import main
 from tests.benchmark.small_evaluation import write_model, write_test_split
 from tests.data.sequence_files import flag_record, write_records, write_sequence
 
-NO_CSRT = not hasattr(cv2, "TrackerCSRT_create")
-
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -180,12 +178,31 @@ def test_what_cannot_be_done_is_one_sentence(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.skipif(not NO_CSRT, reason="this OpenCV has the tracker")
-def test_a_baseline_that_opencv_lacks_is_named(
+def test_baselines_stand_in_the_same_table(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if not hasattr(cv2, "TrackerCSRT_create"):
+        pytest.skip("this OpenCV has no CSRT; install .[baselines]")
+    out = tmp_path / "out"
+    words = [str(place / "one"), "--baseline", "csrt", "--baseline", "kcf", "--out", str(out)]
+    assert evaluate(place, *words) == 0
+    trackers = json.loads((out / "evaluation.json").read_text())["trackers"]
+    assert list(trackers) == ["one", "csrt", "kcf"]
+    assert all(set(tracker["by_label"]) == {"occlusion", "normal"} for tracker in trackers.values())
+    assert trackers["kcf"]["source"] == f"OpenCV {cv2.__version__}"
+    assert "csrt" in capsys.readouterr().out
+
+
+def test_a_baseline_that_opencv_lacks_is_named(
+    place: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(cv2, "TrackerCSRT_create", raising=False)
+    monkeypatch.delattr(cv2, "legacy", raising=False)
     error = failed(capsys, "--baseline", "csrt", "--out", str(tmp_path / "out"))
-    assert "pip install opencv-contrib-python-headless" in error
+    assert "install the project as .[baselines]" in error
 
 
 def test_different_frame_counts_are_named(
