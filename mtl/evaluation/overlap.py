@@ -42,8 +42,7 @@ def outside_picture(boxes_xywh: np.ndarray, width: float, height: float) -> np.n
     boxes = np.asarray(boxes_xywh, np.float64)
     lower, upper = boxes[..., :2], boxes[..., :2] + boxes[..., 2:]
     inside = (lower < [width, height]) & (upper > 0.0)
-    outside: np.ndarray = ~inside.all(axis=-1)
-    return outside
+    return np.asarray(~inside.all(axis=-1))
 
 
 def bounded_iou(

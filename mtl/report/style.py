@@ -29,6 +29,7 @@ dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(235px, 1fr));
 dt { color: var(--soft); font-size: 13px; }
 dd { margin: 0; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; }
+.scroll + .scroll { margin-top: 18px; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); padding-bottom: 6px; font-size: 13px; }
 th, td { padding: 5px 12px; text-align: right; white-space: nowrap; }
