@@ -69,11 +69,10 @@ class Tracker:
         device: torch.device,
         conditions: bool = False,
     ) -> None:
-        self._head = model.condition_head if conditions else None
-        if conditions and self._head is None:
+        if conditions and model.condition_head is None:
             raise ConfigError("this model has no condition head; track without conditions.")
-        self.conditions = conditions
         self.model = model
+        self.condition_head = model.condition_head if conditions else None
         self.config = config
         self.device = device
         self.state: TrackState | None = None
@@ -120,7 +119,7 @@ class Tracker:
             state.memory,
             index,
             torch.tensor(sizes[None], dtype=torch.float32, device=self.device),
-            conditions=self.conditions,
+            conditions=self.condition_head is not None,
         )
         # The window favours the middle of the crop here only: the memory saw the plain maps.
         box, score = found.maps.decode(window_of(found.maps))
@@ -135,13 +134,14 @@ class Tracker:
         return TrackResult(clipped, confidence, self._named(answers))
 
     def _probabilities(self, found: TrackOutput) -> Tensor:
-        if self._head is None or found.condition_logits is None:
+        if self.condition_head is None or found.condition_logits is None:
             return torch.empty(0, device=self.device)
-        return self._head.probabilities(found.condition_logits)[0]
+        return self.condition_head.probabilities(found.condition_logits)[0]
 
     def _named(self, answers: list[float]) -> dict[str, float] | None:
-        head = self._head
-        return dict(zip(head.names, answers, strict=True)) if answers and head else None
+        if self.condition_head is None:
+            return None
+        return dict(zip(self.condition_head.names, answers, strict=True))
 
     def _input(self, image: np.ndarray) -> Tensor:
         return normalize(torch.from_numpy(image).to(self.device)[None])
