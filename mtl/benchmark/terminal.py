@@ -37,6 +37,14 @@ HEADINGS = {
 }
 """Columns of the table of trackers, short enough for a terminal of 80 columns."""
 
+HEAD_HEADINGS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced",
+    "ece": "ECE",
+    "brier": "Brier",
+}
+"""Columns of the table of condition heads."""
+
 FILE_WIDTH = 160
 """Columns of a table that does not go to a terminal."""
 
@@ -107,6 +115,7 @@ def print_result(
     by_prediction = {k: t.by_prediction for k, t in analysis.trackers.items() if t.by_prediction}
     _print_conditions(console, "AO by labelled condition", by_label)
     _print_conditions(console, "AO by the condition that the tracker's head said", by_prediction)
+    _print_heads(console, analysis)
     _print_comparisons(console, analysis)
     for name, reason in result.left_out.items():
         console.print(f"left out of every number: {name}: {reason}", style="yellow", markup=False)
@@ -136,6 +145,17 @@ def print_rows(
     for row in rows:
         table.add_row(*map(Text, row))
     console.print(table)
+
+
+def _print_heads(console: Console, analysis: Analysis) -> None:
+    """How well each head told the labelled condition; classes one by one stand in the report."""
+    rows = [
+        (name, number(head.frames), *(number(head.metrics[key]) for key in HEAD_HEADINGS))
+        for name, tracker in analysis.trackers.items()
+        if (head := tracker.head) is not None
+    ]
+    headings = ("tracker", "labelled frames", *HEAD_HEADINGS.values())
+    print_rows(console, "condition heads", headings, rows)
 
 
 def _print_comparisons(console: Console, analysis: Analysis) -> None:

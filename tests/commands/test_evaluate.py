@@ -8,9 +8,11 @@ import zipfile
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from mtl.__main__ import main
+from mtl.data.images import read_image
 from tests.benchmark.small_evaluation import write_model, write_test_split
 from tests.data.sequence_files import flag_record, write_records, write_sequence
 
@@ -52,6 +54,7 @@ def test_two_models_are_compared_by_condition(
     assert "AO by labelled condition" in printed
     assert "two (B) against one (A)" in printed
     assert "occlusion" in printed
+    assert re.search(r"condition heads\n.*\n tracker +labelled frames +accuracy +balanced", printed)
     numbers = json.loads((out / "evaluation.json").read_text())
     assert list(numbers["trackers"]) == ["one", "two"]
     one = numbers["trackers"]["one"]
@@ -105,6 +108,26 @@ def test_the_same_command_again_tracks_nothing(
     assert evaluate(place, *words) == 0
     assert "3 of 3 sequences are done already" in capsys.readouterr().out
     assert (tmp_path / "out" / "per_sequence.csv").read_text() == before
+
+
+def test_stopped_by_hand_it_says_so_and_goes_on_later(
+    place: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted_at_beta(uri: str, max_pixels: int) -> np.ndarray:
+        if "/beta/" in uri:
+            raise KeyboardInterrupt
+        return read_image(uri, max_pixels)
+
+    words = [str(place / "one"), "--out", str(tmp_path / "out"), "--conditions", "labels"]
+    with monkeypatch.context() as patched:
+        patched.setattr("mtl.benchmark.following.read_image", interrupted_at_beta)
+        assert evaluate(place, *words) == 130
+    assert capsys.readouterr().err == "stopped.\n"
+    assert evaluate(place, *words) == 0
+    assert "1 of 3 sequences are done already; going on" in capsys.readouterr().out
 
 
 def test_an_archive_is_made_of_whole_results(place: Path, tmp_path: Path) -> None:
