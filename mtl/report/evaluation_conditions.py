@@ -89,12 +89,13 @@ def head_section(analysis: Analysis) -> Html:
         head = tracker.head
         if head is None:
             continue
+        occurring = int((head.confusion.sum(axis=1) > 0).sum())
         parts.append(
             paragraph(
                 f"{name}: {number(head.frames)} labelled frames, accuracy "
                 f"{number(head.metrics['accuracy'])}, balanced accuracy "
                 f"{number(head.metrics['balanced_accuracy'])} (chance "
-                f"{number(1 / len(CONDITIONS))}), expected calibration error "
+                f"{number(1 / occurring)}), expected calibration error "
                 f"{number(head.metrics['ece'])}, Brier score {number(head.metrics['brier'])}. "
                 "Rows are the true condition, columns what the head said."
             )

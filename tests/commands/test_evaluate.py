@@ -71,6 +71,7 @@ def test_two_models_are_compared_by_condition(
     page = (out / "report.html").read_text()
     for title in ("Curves", "Comparison", "By condition", "Condition heads", "Tracked frames"):
         assert f"<h2>{title}</h2>" in page
+    assert "(chance 0.500)" in page  # balanced over the two conditions that occur
     assert {path.name for path in (out / "plots").iterdir()} >= {
         "success.png",
         "conditions_labels.png",
