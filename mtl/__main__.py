@@ -34,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MtlError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("stopped.", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -7,6 +7,7 @@ another process, or in an evaluation that was interrupted last week.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from mtl.evaluation.one_pass import (
     OnlineTracker,
     SequenceScore,
     TrackedSequence,
+    require_in_picture,
     score_sequence,
     track_sequence,
 )
@@ -54,15 +56,18 @@ def follow(
         output_names: what the tracker's condition head answers; none: it is not asked.
 
     Raises:
-        DataError: if the target is not visible in the first frame, a picture is broken, or the
-            tracker's boxes are; names the sequence or file.
+        DataError: if the target is not visible in the first frame or outside one that it is said to
+            be visible in, a picture is broken, or the tracker's boxes are; names sequence or file.
     """
     if not sequence.visible[0]:
         raise DataError(
             f"sequence {sequence.name}: its target is not visible in the first frame, so there is "
             "no box to start from; leave it out of the list."
         )
-    frames = (read_image(uri, max_pixels) for uri in sequence.frame_uris)
+    first = read_image(sequence.frame_uris[0], max_pixels)
+    height, width = first.shape[:2]
+    require_in_picture(sequence.name, sequence.boxes_xywh, sequence.visible, width, height)
+    frames = chain([first], (read_image(uri, max_pixels) for uri in sequence.frame_uris[1:]))
     recorder = _Recorder(tracker, output_names or ())
     tracked = track_sequence(recorder, frames, sequence.boxes_xywh[0], sequence.name)
     if output_names is None:
@@ -143,7 +148,8 @@ def score(followed: Followed, sequence: Sequence, max_pixels: int) -> SequenceSc
     """Errors of a sequence on the frames that count.
 
     Raises:
-        DataError: if its first picture, which tells the size, cannot be read.
+        DataError: if its first picture, which tells the size, cannot be read, or a true box lies
+            outside of it.
     """
     height, width = read_image(sequence.frame_uris[0], max_pixels).shape[:2]
     return score_sequence(

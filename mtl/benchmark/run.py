@@ -9,7 +9,7 @@ import torch
 
 from mtl.benchmark.entrants import Entrant
 from mtl.benchmark.folder import EvaluationFolder
-from mtl.benchmark.following import follow, score
+from mtl.benchmark.following import Followed, follow, score
 from mtl.benchmark.plan import Execute, Item, Outcome, Plan, check_plan
 from mtl.data.frame_index import Sequence
 from mtl.errors import DataError, MtlError
@@ -67,15 +67,12 @@ def evaluate(
     for outcome in execute(plan, waiting):
         sequence = plan.sequences[outcome.item.sequence]
         if outcome.followed is None:
-            if plan.data.on_error == "stop":
-                raise DataError(f"{outcome.reason.rstrip('.')}, or set data.on_error=skip.")
-            tell(f"left out: {outcome.reason}")
-            failed.setdefault(sequence.name, outcome.reason)
+            _leave_out(failed, sequence.name, outcome.reason, plan, tell)
         else:
             folder.keep(plan.entrants[outcome.item.entrant], sequence, outcome.followed)
         done += 1
         progress(Progress(done, total, sequence.name))
-    return score_all(plan, folder, failed)
+    return score_all(plan, folder, failed, tell)
 
 
 def in_this_process(device: torch.device, num_threads: int = 1) -> Execute:
@@ -110,14 +107,23 @@ def attempt(
         return Outcome(item, None, str(error))
 
 
-def score_all(plan: Plan, folder: EvaluationFolder, failed: dict[str, str]) -> EvaluationResult:
+def score_all(
+    plan: Plan, folder: EvaluationFolder, failed: dict[str, str], tell: Callable[[str], None]
+) -> EvaluationResult:
     """Score every sequence from its files.
 
     All trackers are scored on the same sequences: one that a single tracker could not follow, or
     that has no frame that counts, is left out for all, with the reason.
 
+    Args:
+        plan: all of which is tracked.
+        folder: holds the files.
+        failed: sequence -> why it could not be tracked.
+        tell: takes a sentence for the person at the terminal.
+
     Raises:
-        DataError: if a file is absent or broken.
+        DataError: if a file is absent or broken, or, unless `data.on_error=skip`, if a sequence
+            cannot be scored.
     """
     left_out = dict(failed)
     scores: dict[str, list[SequenceScore]] = {e.name: [] for e in plan.entrants}
@@ -125,19 +131,18 @@ def score_all(plan: Plan, folder: EvaluationFolder, failed: dict[str, str]) -> E
     for sequence in plan.sequences:
         if sequence.name in left_out:
             continue
-        for entrant in plan.entrants:
-            files = folder.kept(entrant, sequence)
-            if files is None:
-                raise DataError(
-                    f"{folder.results / entrant.name / sequence.name} was removed while the "
-                    "evaluation ran; start the same command again."
-                )
-            one = score(files, sequence, plan.data.max_pixels)
-            if not one.num_frames:
-                left_out[sequence.name] = NO_FRAME
+        files = [_files(folder, entrant, sequence) for entrant in plan.entrants]
+        try:
+            each = [score(one, sequence, plan.data.max_pixels) for one in files]
+        except DataError as error:
+            _leave_out(left_out, sequence.name, str(error), plan, tell)
+            continue
+        if not all(one.num_frames for one in each):
+            left_out[sequence.name] = NO_FRAME
+        for entrant, one, said in zip(plan.entrants, each, files, strict=True):
             scores[entrant.name].append(one)
-            if files.conditions is not None:
-                predicted[entrant.name][sequence.name] = files.conditions
+            if said.conditions is not None:
+                predicted[entrant.name][sequence.name] = said.conditions
     return EvaluationResult(
         about=plan.about,
         trackers=tuple(
@@ -148,3 +153,23 @@ def score_all(plan: Plan, folder: EvaluationFolder, failed: dict[str, str]) -> E
         left_out=left_out,
         skipped=plan.skipped,
     )
+
+
+def _files(folder: EvaluationFolder, entrant: Entrant, sequence: Sequence) -> Followed:
+    files = folder.kept(entrant, sequence)
+    if files is None:
+        raise DataError(
+            f"{folder.results / entrant.name / sequence.name} was removed while the evaluation "
+            "ran; start the same command again."
+        )
+    return files
+
+
+def _leave_out(
+    left_out: dict[str, str], sequence: str, reason: str, plan: Plan, tell: Callable[[str], None]
+) -> None:
+    """Leave a sequence out and say why, or stop with the reason, as the data's config wants it."""
+    if plan.data.on_error == "stop":
+        raise DataError(f"{reason.rstrip('.')}, or set data.on_error=skip.")
+    tell(f"left out: {reason}")
+    left_out.setdefault(sequence, reason)

@@ -16,10 +16,15 @@ from mtl.benchmark.folder import EvaluationFolder
 from mtl.benchmark.run import Progress
 from mtl.conditions import CONDITIONS
 from mtl.evaluation.analysis import Analysis
+from mtl.evaluation.comparison import Difference
 from mtl.evaluation.conditions import SubsetScore
 from mtl.evaluation.result import EvaluationResult
-from mtl.report.evaluation_conditions import difference_row, difference_rows, estimate_text
-from mtl.report.values import number, words
+from mtl.report.evaluation_conditions import (
+    estimate_text,
+    frames_text,
+    signed_interval_text,
+)
+from mtl.report.values import MISSING, number, words
 
 HEADINGS = {
     "ao": "AO",
@@ -31,6 +36,14 @@ HEADINGS = {
     "fps": "FPS",
 }
 """Columns of the table of trackers, short enough for a terminal of 80 columns."""
+
+HEAD_HEADINGS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced",
+    "ece": "ECE",
+    "brier": "Brier",
+}
+"""Columns of the table of condition heads."""
 
 FILE_WIDTH = 160
 """Columns of a table that does not go to a terminal."""
@@ -102,6 +115,7 @@ def print_result(
     by_prediction = {k: t.by_prediction for k, t in analysis.trackers.items() if t.by_prediction}
     _print_conditions(console, "AO by labelled condition", by_label)
     _print_conditions(console, "AO by the condition that the tracker's head said", by_prediction)
+    _print_heads(console, analysis)
     _print_comparisons(console, analysis)
     for name, reason in result.left_out.items():
         console.print(f"left out of every number: {name}: {reason}", style="yellow", markup=False)
@@ -120,7 +134,7 @@ def print_rows(
     """Print a table whose first column names the rows; nothing without rows."""
     if not rows:
         return
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for place, heading in enumerate(headings):
         table.add_column(
             heading,
@@ -133,19 +147,43 @@ def print_rows(
     console.print(table)
 
 
+def _print_heads(console: Console, analysis: Analysis) -> None:
+    """How well each head told the labelled condition; classes one by one stand in the report."""
+    rows = [
+        (name, number(head.frames), *(number(head.metrics[key]) for key in HEAD_HEADINGS))
+        for name, tracker in analysis.trackers.items()
+        if (head := tracker.head) is not None
+    ]
+    headings = ("tracker", "labelled frames", *HEAD_HEADINGS.values())
+    print_rows(console, "condition heads", headings, rows)
+
+
 def _print_comparisons(console: Console, analysis: Analysis) -> None:
     """The first comparison by condition; of the others, for which the report is there, a line."""
-    headings = ("frames", "seq.", "AO A", "AO B", "difference", "verdict on B")
+    headings = ("seq.", "AO A", "AO B", "95 % of B - A", "verdict on B")
     for (first, other), comparison in list(analysis.comparisons.items())[:1]:
-        title = f"{other} (B) against {first} (A)"
-        print_rows(console, title, ("condition", *headings), difference_rows(comparison))
+        rows = [] if comparison.overall is None else [_difference("all frames", comparison.overall)]
+        rows += [_difference(words(k), v) for k, v in comparison.by_condition.items()]
+        print_rows(console, f"{other} (B) against {first} (A)", ("condition", *headings), rows)
     others = [
-        difference_row(other, comparison.overall)
+        _difference(other, comparison.overall)
         for (_, other), comparison in list(analysis.comparisons.items())[1:]
         if comparison.overall is not None
     ]
     first = next(iter(analysis.trackers))
     print_rows(console, f"others (B) against {first} (A)", ("B", *headings), others)
+
+
+def _difference(what: str, difference: Difference) -> tuple[str, ...]:
+    """A line short enough for 80 columns; the report has more."""
+    return (
+        what,
+        number(difference.sequences),
+        number(difference.ao_a),
+        number(difference.ao_b),
+        signed_interval_text(difference.interval) or MISSING,
+        difference.verdict,
+    )
 
 
 def _print_conditions(
@@ -155,7 +193,6 @@ def _print_conditions(
     rows = []
     for name in shown:
         found = [one.get(name) for one in scores.values()]
-        frames = max(one.frames for one in found if one is not None)
         values = (estimate_text(None if one is None else one.metrics["ao"]) for one in found)
-        rows.append((words(name), number(frames), *values))
+        rows.append((words(name), frames_text(found), *values))
     print_rows(console, title, ("condition", "frames", *scores), rows)

@@ -15,7 +15,12 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from mtl.errors import DataError, ShapeError
-from mtl.evaluation.overlap import bounded_iou, center_error, normalized_center_error
+from mtl.evaluation.overlap import (
+    bounded_iou,
+    center_error,
+    normalized_center_error,
+    outside_picture,
+)
 
 SUCCESS_THRESHOLDS = np.linspace(0.0, 1.0, 21)
 """IoU thresholds of the success curve."""
@@ -152,8 +157,8 @@ def score_sequence(
 
     Raises:
         ShapeError: if the numbers of boxes, times, true boxes and visibility flags differ.
-        DataError: if a box of a frame that counts is not finite, a true one is empty, a time is
-            negative or not finite, or the picture has no size.
+        DataError: if a box of a frame that counts is not finite, a true one is empty or outside the
+            picture, a time is negative or not finite, or the picture has no size.
     """
     truth, visible = np.asarray(truth_xywh, np.float64), np.asarray(visible)
     boxes = np.asarray(tracked.boxes_xywh, np.float64)
@@ -173,6 +178,7 @@ def score_sequence(
                 f"{name}: the {what} box of frame {frame + 1} must be finite and not empty, "
                 f"got {values[frame].tolist()}; correct it or mark the frame as absent."
             )
+    require_in_picture(name, truth, visible, width, height)
     wrong_times = ~(np.isfinite(seconds) & (seconds >= 0.0))
     if wrong_times.any():
         frame = int(np.argmax(wrong_times))
@@ -190,6 +196,35 @@ def score_sequence(
         frames=counted,
         first_seconds=float(seconds[0]) if len(seconds) else 0.0,
     )
+
+
+def require_in_picture(
+    name: str, truth_xywh: np.ndarray, visible: np.ndarray, width: int, height: int
+) -> None:
+    """Refuse a target that is said to be visible and lies outside the picture.
+
+    Counted, such a frame would be a miss of every tracker.
+
+    Args:
+        name: of the sequence.
+        truth_xywh: (L, 4) pixels.
+        visible: (L,) bool, whether the target is in the frame.
+        width: of the pictures, pixels.
+        height: of the pictures, pixels.
+
+    Raises:
+        DataError: names the first such frame and says how many there are.
+    """
+    boxes = np.asarray(truth_xywh, np.float64)
+    wrong = np.flatnonzero(np.asarray(visible, bool) & outside_picture(boxes, width, height))
+    if len(wrong):
+        frame = int(wrong[0])
+        more = f" ({len(wrong)} such frames)" if len(wrong) > 1 else ""
+        raise DataError(
+            f"{name}: the true box of frame {frame + 1} must touch its picture of "
+            f"{width}x{height} pixels, got {boxes[frame].tolist()}{more}; correct it or mark the "
+            "frame as absent."
+        )
 
 
 def sequence_metrics(score: SequenceScore) -> dict[str, float]:

@@ -28,6 +28,23 @@ def bound_xywh(boxes_xywh: np.ndarray, width: float, height: float) -> np.ndarra
     return np.concatenate([corner, np.clip(boxes[..., 2:], 0.0, size - corner)], axis=-1)
 
 
+def outside_picture(boxes_xywh: np.ndarray, width: float, height: float) -> np.ndarray:
+    """Which boxes share no area with the picture, so that no tracker could find them.
+
+    Args:
+        boxes_xywh: (..., 4) pixels.
+        width: of the picture, pixels.
+        height: of the picture, pixels.
+
+    Returns:
+        (...) bool.
+    """
+    boxes = np.asarray(boxes_xywh, np.float64)
+    lower, upper = boxes[..., :2], boxes[..., :2] + boxes[..., 2:]
+    inside = (lower < [width, height]) & (upper > 0.0)
+    return np.asarray(~inside.all(axis=-1))
+
+
 def bounded_iou(
     predicted_xywh: np.ndarray, truth_xywh: np.ndarray, width: float, height: float
 ) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from mtl.evaluation.analysis import Analysis
@@ -49,12 +50,19 @@ class CurvePlot(NamedTuple):
     curve: Callable[[Sequence[SequenceScore]], Curve]
     score: str
     """Metric in the legend."""
+    score_at: float | None = None
+    """Threshold at which the metric is taken; none: it is the area under the curve."""
 
 
 CURVE_PLOTS = (
     CurvePlot("success", "Success", "overlap threshold (IoU)", success_curve, "success_auc"),
     CurvePlot(
-        "precision", "Precision", "centre error threshold, pixels", precision_curve, "precision_20"
+        "precision",
+        "Precision",
+        "centre error threshold, pixels",
+        precision_curve,
+        "precision_20",
+        score_at=20.0,
     ),
     CurvePlot(
         "norm_precision",
@@ -78,7 +86,7 @@ def evaluation_figures(
                 TrackerCurve(t.name, plot.curve(t.scores), t.summary.metrics[plot.score])
                 for t in result.trackers
             ]
-            figure = curve_figure(lines, plot.title, plot.x_label, "share of frames")
+            figure = curve_figure(lines, plot.title, plot.x_label, "share of frames", plot.score_at)
             figures[plot.file] = (f"{plot.title} of each tracker", figure)
     return figures | condition_figures(analysis)
 
@@ -101,8 +109,8 @@ def evaluation_page(
         analysis: of the same result.
         pictures: tracked frames (`tracker_pictures`).
     """
-    title = " and ".join(short(t.name) for t in result.trackers[:3])
-    title += f" and {len(result.trackers) - 3} more" if len(result.trackers) > 3 else ""
+    *names, last = [short(tracker.name) for tracker in result.trackers]
+    title = f"{', '.join(names)} and {last}" if names else last
     figures = evaluation_figures(result, analysis)
     curves = {name: figures.pop(name) for name in list(figures) if name in CURVE_FILES}
     return page(
@@ -146,20 +154,31 @@ def _scores(result: EvaluationResult) -> Html:
         (tracker.name, *(number(tracker.summary.metrics.get(name)) for name in SCORES))
         for tracker in result.trackers
     ]
+    headers = ("tracker", *map(label, SCORES))
     return Html(
-        table("One-pass evaluation", ("tracker", *map(label, SCORES)), rows)
+        table("One-pass evaluation", headers, rows, strong=_best(result))
         + paragraph(
             "Started on the first true box and never corrected. First frames and frames "
             "without the target do not count. AO and SR pool the frames of all sequences, "
-            "the other scores are means over sequences.",
+            "the other scores are means over sequences. Bold: the best of several.",
             "soft",
         )
     )
 
 
+def _best(result: EvaluationResult) -> set[tuple[int, int]]:
+    """(row, column) of the highest value of each score, where there are several to compare."""
+    best: set[tuple[int, int]] = set()
+    for column, name in enumerate(SCORES, start=1):
+        values = [tracker.summary.metrics.get(name, float("nan")) for tracker in result.trackers]
+        if len(values) > 1 and np.isfinite(values).any():
+            best.add((int(np.nanargmax(values)), column))
+    return best
+
+
 def _charts(figures: dict[str, tuple[str, Figure]], class_name: str) -> Html:
     pictures = (
-        image(encoded(figure, "svg"), "image/svg+xml", what, what)
+        image(encoded(figure, "svg"), "image/svg+xml", what, "")
         for what, figure in figures.values()
     )
     return tag("div", join(pictures), class_name) if figures else Html("")

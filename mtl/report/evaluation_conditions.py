@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
@@ -89,19 +89,20 @@ def head_section(analysis: Analysis) -> Html:
         head = tracker.head
         if head is None:
             continue
+        occurring = int((head.confusion.sum(axis=1) > 0).sum())
         parts.append(
             paragraph(
                 f"{name}: {number(head.frames)} labelled frames, accuracy "
                 f"{number(head.metrics['accuracy'])}, balanced accuracy "
                 f"{number(head.metrics['balanced_accuracy'])} (chance "
-                f"{number(1 / len(CONDITIONS))}), expected calibration error "
+                f"{number(1 / occurring)}), expected calibration error "
                 f"{number(head.metrics['ece'])}, Brier score {number(head.metrics['brier'])}. "
                 "Rows are the true condition, columns what the head said."
             )
         )
         parts.append(confusion_views(head.confusion, shown))
         figure = reliability_figure(head.calibration, f"Calibration of {short(name)}")
-        chart = image(encoded(figure, "svg"), "image/svg+xml", "Reliability diagram", "Calibration")
+        chart = image(encoded(figure, "svg"), "image/svg+xml", "Reliability diagram", "")
         measures = ("precision", "recall", "f1")
         rows = [
             (words(c), *(number(head.metrics.get(f"{m}/{c}")) for m in measures))
@@ -125,6 +126,17 @@ def interval_text(interval: Interval | None) -> str:
     return "" if interval is None else f" [{interval.low:.2f}, {interval.high:.2f}]"
 
 
+def signed_interval_text(interval: Interval | None) -> str:
+    """An interval of a difference, so exact that an end near 0 keeps its side."""
+    return "" if interval is None else f"[{interval.low:+.3f}, {interval.high:+.3f}]"
+
+
+def frames_text(scores: Sequence[SubsetScore | None]) -> str:
+    """Frames of a condition: one number, or one of each tracker where their heads disagree."""
+    counts = [0 if score is None else score.frames for score in scores]
+    return " / ".join(map(number, counts[:1] if len(set(counts)) == 1 else counts))
+
+
 def difference_row(what: str, difference: Difference) -> tuple[str, ...]:
     """A comparison's line: what, frames, sequences, both values, difference, verdict."""
     return (
@@ -133,7 +145,7 @@ def difference_row(what: str, difference: Difference) -> tuple[str, ...]:
         number(difference.sequences),
         number(difference.ao_a),
         number(difference.ao_b),
-        f"{difference.difference:+.3f}{interval_text(difference.interval)}",
+        f"{difference.difference:+.3f} {signed_interval_text(difference.interval)}".rstrip(),
         difference.verdict,
     )
 
@@ -179,9 +191,7 @@ def _table(title: str, scores: dict[str, ByCondition]) -> Html:
         found = [one.get(name) for one in scores.values()]
         values = [estimate_text(None if one is None else one.metrics["ao"]) for one in found]
         halves = [estimate_text(None if one is None else one.metrics["sr_50"]) for one in found]
-        counts = sorted({one.frames for one in found if one is not None})
-        frames = "–".join(number(count) for count in dict.fromkeys((counts[0], counts[-1])))
-        rows.append((words(name), frames, *values, *halves))
+        rows.append((words(name), frames_text(found), *values, *halves))
     trackers = [short(name) for name in scores]
     headers = (
         "condition",

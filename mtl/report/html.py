@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import NewType
 
 from mtl.report.style import CSS
@@ -49,15 +49,22 @@ def details(title: str, content: Html) -> Html:
 
 
 def table(
-    caption: str, headers: Sequence[str], rows: Iterable[Sequence[str]], class_name: str = "numbers"
+    caption: str,
+    headers: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    class_name: str = "numbers",
+    strong: Container[tuple[int, int]] = frozenset(),
 ) -> Html:
-    """A table whose first column names the rows."""
+    """A table whose first column names the rows; `strong` are (row, column) of bold cells."""
     head = "".join(f'<th scope="col">{text(header)}</th>' for header in headers)
     body = "".join(
         f'<tr><th scope="row">{text(row[0])}</th>'
-        + "".join(f"<td>{text(value)}</td>" for value in row[1:])
+        + "".join(
+            f"<td>{tag('strong', text(value)) if (place, column) in strong else text(value)}</td>"
+            for column, value in enumerate(row[1:], start=1)
+        )
         + "</tr>"
-        for row in rows
+        for place, row in enumerate(rows)
     )
     return scrolled(
         Html(
@@ -81,11 +88,14 @@ def definitions(pairs: Iterable[tuple[str, str]]) -> Html:
 
 
 def image(data: bytes, media_type: str, description: str, caption: str) -> Html:
-    """A picture inside the page, with its description for those who do not see it."""
+    """A picture inside the page, with its description for those who do not see it.
+
+    A plot that has a title of its own needs no caption.
+    """
     source = f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
     return Html(
-        f'<figure><figcaption>{text(caption)}</figcaption><img src="{source}" '
-        f'alt="{text(description)}"></figure>'
+        f"<figure>{tag('figcaption', text(caption)) if caption else ''}"
+        f'<img src="{source}" alt="{text(description)}"></figure>'
     )
 
 

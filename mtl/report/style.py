@@ -29,6 +29,7 @@ dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(235px, 1fr));
 dt { color: var(--soft); font-size: 13px; }
 dd { margin: 0; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; }
+.scroll + .scroll { margin-top: 18px; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); padding-bottom: 6px; font-size: 13px; }
 th, td { padding: 5px 12px; text-align: right; white-space: nowrap; }
@@ -52,7 +53,8 @@ img { max-width: 100%; height: auto; display: block; }
 .key { display: inline-block; margin: 0 18px 6px 0; font-size: 13px; }
 .key i { display: inline-block; width: 14px; height: 14px; border-radius: 3px; margin-right: 6px;
   border: 1px solid #8795a1; vertical-align: -2px; }
-.pair { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); gap: 26px; }
+.pair { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); gap: 26px;
+  margin-bottom: 18px; }
 @media (max-width: 900px) { .pair { grid-template-columns: minmax(0, 1fr); } }
 .heat th, .heat td { padding: 4px 6px; font-size: 13px; }
 .heat td { text-align: center; min-width: 38px; height: 32px; border: 1px solid #fff; }

@@ -44,7 +44,13 @@ class ConditionBars(NamedTuple):
     """Its own in every plot (`color_of`)."""
 
 
-def curve_figure(lines: Sequence[TrackerCurve], title: str, x_label: str, y_label: str) -> Figure:
+def curve_figure(
+    lines: Sequence[TrackerCurve],
+    title: str,
+    x_label: str,
+    y_label: str,
+    score_at: float | None = None,
+) -> Figure:
     """Curves of all trackers; the legend is ordered by score, best first.
 
     Args:
@@ -52,10 +58,13 @@ def curve_figure(lines: Sequence[TrackerCurve], title: str, x_label: str, y_labe
         title: above the plot.
         x_label: what the thresholds are.
         y_label: what the shares are of.
+        score_at: threshold at which the scores are taken; none: they are areas under the curves.
     """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.6, 4.0), layout="constrained")
+        figure = Figure(figsize=(4.6, 3.7 + 0.2 * len(lines)), layout="constrained")
         axes = figure.add_subplot()
+        if score_at is not None:
+            axes.axvline(score_at, color="#8795a1", linewidth=1, linestyle=(0, (1, 2)), zorder=2)
         drawn = []
         for place, line in enumerate(lines):
             (artist,) = axes.plot(
@@ -64,7 +73,7 @@ def curve_figure(lines: Sequence[TrackerCurve], title: str, x_label: str, y_labe
                 color=color_of(place),
                 linestyle=DASHES[place % len(DASHES)],
                 linewidth=2,
-                label=f"{short(line.name)}  {number(line.score)}",
+                label=f"[{number(line.score)}]  {short(line.name)}",
                 zorder=3 + len(lines) - place,
             )
             drawn.append((line.score, artist))
@@ -79,7 +88,6 @@ def curve_figure(lines: Sequence[TrackerCurve], title: str, x_label: str, y_labe
             handles=[artist for _, artist in drawn],
             frameon=False,
             fontsize=9,
-            ncols=1 if max(len(short(line.name)) for line in lines) > 20 else 2,
             loc="outside lower center",
             handlelength=2.4,
         )

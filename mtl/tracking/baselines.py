@@ -100,6 +100,7 @@ def _maker(name: BaselineName) -> Callable[[], Any]:
             made: Callable[[], Any] = create
             return made
     raise ConfigError(
-        f"the installed OpenCV {cv2.__version__} has no {name.upper()} tracker; "
-        "pip install opencv-contrib-python-headless in the place of opencv-python-headless."
+        f"the installed OpenCV {cv2.__version__} has no {name.upper()} tracker; install the "
+        "project as .[baselines], or, where that was done, pip install --force-reinstall "
+        "--no-deps opencv-contrib-python-headless, as another OpenCV has replaced its files."
     )

@@ -8,13 +8,13 @@ import zipfile
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from mtl.__main__ import main
+from mtl.data.images import read_image
 from tests.benchmark.small_evaluation import write_model, write_test_split
 from tests.data.sequence_files import flag_record, write_records, write_sequence
-
-NO_CSRT = not hasattr(cv2, "TrackerCSRT_create")
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,7 @@ def test_two_models_are_compared_by_condition(
     assert "AO by labelled condition" in printed
     assert "two (B) against one (A)" in printed
     assert "occlusion" in printed
+    assert re.search(r"condition heads\n.*\n tracker +labelled frames +accuracy +balanced", printed)
     numbers = json.loads((out / "evaluation.json").read_text())
     assert list(numbers["trackers"]) == ["one", "two"]
     one = numbers["trackers"]["one"]
@@ -70,6 +71,7 @@ def test_two_models_are_compared_by_condition(
     page = (out / "report.html").read_text()
     for title in ("Curves", "Comparison", "By condition", "Condition heads", "Tracked frames"):
         assert f"<h2>{title}</h2>" in page
+    assert "(chance 0.500)" in page  # balanced over the two conditions that occur
     assert {path.name for path in (out / "plots").iterdir()} >= {
         "success.png",
         "conditions_labels.png",
@@ -107,6 +109,26 @@ def test_the_same_command_again_tracks_nothing(
     assert evaluate(place, *words) == 0
     assert "3 of 3 sequences are done already" in capsys.readouterr().out
     assert (tmp_path / "out" / "per_sequence.csv").read_text() == before
+
+
+def test_stopped_by_hand_it_says_so_and_goes_on_later(
+    place: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted_at_beta(uri: str, max_pixels: int) -> np.ndarray:
+        if "/beta/" in uri:
+            raise KeyboardInterrupt
+        return read_image(uri, max_pixels)
+
+    words = [str(place / "one"), "--out", str(tmp_path / "out"), "--conditions", "labels"]
+    with monkeypatch.context() as patched:
+        patched.setattr("mtl.benchmark.following.read_image", interrupted_at_beta)
+        assert evaluate(place, *words) == 130
+    assert capsys.readouterr().err == "stopped.\n"
+    assert evaluate(place, *words) == 0
+    assert "1 of 3 sequences are done already; going on" in capsys.readouterr().out
 
 
 def test_an_archive_is_made_of_whole_results(place: Path, tmp_path: Path) -> None:
@@ -180,12 +202,31 @@ def test_what_cannot_be_done_is_one_sentence(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.skipif(not NO_CSRT, reason="this OpenCV has the tracker")
-def test_a_baseline_that_opencv_lacks_is_named(
+def test_baselines_stand_in_the_same_table(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if not hasattr(cv2, "TrackerCSRT_create"):
+        pytest.skip("this OpenCV has no CSRT; install .[baselines]")
+    out = tmp_path / "out"
+    words = [str(place / "one"), "--baseline", "csrt", "--baseline", "kcf", "--out", str(out)]
+    assert evaluate(place, *words) == 0
+    trackers = json.loads((out / "evaluation.json").read_text())["trackers"]
+    assert list(trackers) == ["one", "csrt", "kcf"]
+    assert all(set(tracker["by_label"]) == {"occlusion", "normal"} for tracker in trackers.values())
+    assert trackers["kcf"]["source"] == f"OpenCV {cv2.__version__}"
+    assert "csrt" in capsys.readouterr().out
+
+
+def test_a_baseline_that_opencv_lacks_is_named(
+    place: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(cv2, "TrackerCSRT_create", raising=False)
+    monkeypatch.delattr(cv2, "legacy", raising=False)
     error = failed(capsys, "--baseline", "csrt", "--out", str(tmp_path / "out"))
-    assert "pip install opencv-contrib-python-headless" in error
+    assert "install the project as .[baselines]" in error
 
 
 def test_different_frame_counts_are_named(

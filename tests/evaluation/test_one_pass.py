@@ -184,6 +184,14 @@ def test_a_broken_true_box_of_a_visible_frame_is_named(bad: list[float]) -> None
         _score(PREDICTED, truth)
 
 
+def test_true_boxes_outside_the_picture_are_named_and_counted_unless_absent() -> None:
+    truth = TRUTH.copy()
+    truth[2:, 0] = 100.0
+    with pytest.raises(DataError, match=r"true box of frame 3 .* 100x50 pixels.*2 such frames"):
+        _score(PREDICTED, truth)
+    assert _score(PREDICTED, truth, visible=[1, 1, 0, 0]).num_frames == 1
+
+
 def test_a_predicted_box_that_is_not_finite_is_named() -> None:
     predicted = PREDICTED.copy()
     predicted[1, 0] = np.inf

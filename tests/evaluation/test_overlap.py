@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from mtl.errors import ShapeError
-from mtl.evaluation.overlap import bound_xywh, bounded_iou, center_error, normalized_center_error
+from mtl.evaluation.overlap import (
+    bound_xywh,
+    bounded_iou,
+    center_error,
+    normalized_center_error,
+    outside_picture,
+)
 
 
 def test_iou_of_boxes_worked_by_hand() -> None:
@@ -63,3 +69,10 @@ def test_center_error_ignores_a_size_error_about_the_same_center() -> None:
 def test_unpaired_boxes_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match=r"must both be \(N, 4\)"):
         bounded_iou(np.zeros((3, 4)), np.zeros(shape), 10, 10)
+
+
+def test_a_box_is_outside_where_it_shares_no_area_with_the_picture() -> None:
+    touching = [[99, 49, 5, 5], [-5, -5, 6, 6], [-10, -10, 200, 200]]
+    away = [[100, 10, 5, 5], [10, 50, 5, 5], [-5, 10, 5, 5], [10, -8, 5, 5]]
+    outside = outside_picture(np.array([*touching, *away], float), 100, 50)
+    assert outside.tolist() == [False] * 3 + [True] * 4

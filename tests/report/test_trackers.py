@@ -32,7 +32,7 @@ def test_the_legend_is_ordered_by_score_and_colours_by_place() -> None:
     figure = curve_figure(curves(0.3, 0.9, 0.6), "Success", "threshold", "share")
     (legend,) = figure.legends
     texts = [text.get_text() for text in legend.get_texts()]
-    assert texts == ["tracker_1  0.900", "tracker_2  0.600", "tracker_0  0.300"]
+    assert texts == ["[0.900]  tracker_1", "[0.600]  tracker_2", "[0.300]  tracker_0"]
     assert [line.get_color() for line in figure.axes[0].get_lines()] == [
         color_of(0),
         color_of(1),
@@ -40,9 +40,16 @@ def test_the_legend_is_ordered_by_score_and_colours_by_place() -> None:
     ]
 
 
+def test_the_threshold_of_a_score_is_marked() -> None:
+    figure = curve_figure(curves(0.3), "Precision", "pixels", "share", score_at=0.4)
+    marker, line = figure.axes[0].get_lines()
+    assert list(marker.get_xdata()) == [0.4, 0.4]
+    assert len(line.get_xdata()) == len(THRESHOLDS)
+
+
 def test_a_plot_of_nothing_measured_is_drawn() -> None:
     empty = TrackerCurve("none", Curve(THRESHOLDS, np.full(21, np.nan)), float("nan"))
-    assert b"NaN" in encoded(curve_figure([empty], "Success", "t", "share"), "svg")
+    assert b"[NaN]" in encoded(curve_figure([empty], "Success", "t", "share"), "svg")
 
 
 def test_bars_have_their_intervals_where_there_are_some() -> None:

@@ -1,89 +1,69 @@
-"""CSRT and KCF: followed for real where an OpenCV has them, refused in one sentence where not.
-
-MTL_OPENCV_CONTRIB names a folder made by `pip install --target DIR
-opencv-contrib-python-headless`; without it, and without these trackers in the installed OpenCV, the
-tests that need them are skipped.
-"""
+"""CSRT and KCF followed for real; `pip install -e '.[test]'` brings the OpenCV that has them."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import cv2
+import numpy as np
 import pytest
 
-from mtl.errors import ConfigError
-from mtl.tracking.baselines import BASELINES, BaselineTracker
+from mtl.errors import ConfigError, DataError
+from mtl.tracking.baselines import BASELINES, BaselineName, BaselineTracker
 
-HERE = hasattr(cv2, "TrackerCSRT_create") or hasattr(
-    getattr(cv2, "legacy", None), "TrackerCSRT_create"
+needs_contrib = pytest.mark.skipif(
+    not hasattr(cv2, "TrackerCSRT_create"), reason="this OpenCV has no CSRT; install .[baselines]"
 )
+BACKGROUND = np.random.default_rng(0).integers(0, 90, (96, 128, 3), dtype=np.uint8)
+TARGET = np.random.default_rng(1).integers(120, 256, (24, 24, 3), dtype=np.uint8)
+TRUTH = np.array([[20.0 + 2 * n, 30.0 + n, 24.0, 24.0] for n in range(9)])
 
-FOLLOW = """
-import sys
-from mtl.tracking.baselines import BaselineTracker
-background = np.random.default_rng(0).integers(0, 90, (96, 128, 3), dtype=np.uint8)
-patch = np.random.default_rng(1).integers(120, 256, (24, 24, 3), dtype=np.uint8)
-def frame(n):
-    picture = background.copy()
-    picture[30 + n : 54 + n, 20 + 2 * n : 44 + 2 * n] = patch
+
+def frame(number: int) -> np.ndarray:
+    x, y = TRUTH[number, :2].astype(int)
+    picture = BACKGROUND.copy()
+    picture[y : y + 24, x : x + 24] = TARGET
     return picture
-def follow(tracker):
-    tracker.init(frame(0), np.array([20.0, 30.0, 24.0, 24.0]))
+
+
+def follow(tracker: BaselineTracker) -> np.ndarray:
+    tracker.init(frame(0), TRUTH[0])
     return np.array([tracker.update(frame(n)).box_xywh for n in range(1, 9)])
-tracker = BaselineTracker(sys.argv[1])
-try:
-    tracker.update(frame(0))
-except RuntimeError as error:
-    assert "call init" in str(error)
-else:
-    raise AssertionError("followed without a target")
-first, again = follow(tracker), follow(tracker)
-np.testing.assert_array_equal(first, again)
-truth = np.array([[20.0 + 2 * n, 30.0 + n, 24, 24] for n in range(1, 9)])
-assert np.abs(first - truth)[:, :2].max() < 4.0, first - truth
-empty = tracker.update(np.zeros((96, 128, 3), np.uint8)).box_xywh
-assert np.isfinite(empty).all() and empty.shape == (4,)
-print("followed")
-"""
 
 
-def with_opencv(code: str, *words: str) -> subprocess.CompletedProcess[str]:
-    folder = os.environ.get("MTL_OPENCV_CONTRIB")
-    if not HERE and not folder:
-        pytest.skip("this OpenCV has no CSRT; set MTL_OPENCV_CONTRIB to a folder with one that has")
-    paths = [*([folder] if folder else []), *sys.path]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    command = [sys.executable, "-c", code, *words]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-
-
+@needs_contrib
 @pytest.mark.parametrize("name", BASELINES)
-def test_a_baseline_follows_and_starting_again_forgets(name: str) -> None:
-    result = with_opencv(FOLLOW, name)
-    assert result.stdout == "followed\n", result.stderr
+def test_a_baseline_follows_and_starting_again_forgets(name: BaselineName) -> None:
+    tracker = BaselineTracker(name)
+    first, again = follow(tracker), follow(tracker)
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - TRUTH[1:])[:, :2].max() < 4.0
 
 
+@needs_contrib
+def test_where_the_target_is_lost_its_last_box_stays() -> None:
+    tracker = BaselineTracker("kcf")
+    last = follow(tracker)[-1]
+    np.testing.assert_array_equal(tracker.update(np.zeros_like(BACKGROUND)).box_xywh, last)
+
+
+@needs_contrib
+@pytest.mark.parametrize("name", BASELINES)
+def test_without_a_target_there_is_nothing_to_follow(name: BaselineName) -> None:
+    with pytest.raises(RuntimeError, match="call init with a frame and a box first"):
+        BaselineTracker(name).update(frame(0))
+
+
+@needs_contrib
 def test_what_opencv_refuses_is_one_sentence() -> None:
-    result = with_opencv(
-        "import numpy as np\n"
-        "from mtl.errors import DataError\n"
-        "from mtl.tracking.baselines import BaselineTracker\n"
-        "tracker = BaselineTracker('csrt')\n"
-        "try:\n"
-        "    tracker.init(np.zeros((40, 40, 3), np.uint8), np.array([500.0, 500.0, 9.0, 9.0]))\n"
-        "    print('taken')\n"
-        "except DataError as error:\n"
-        "    print(error)\n"
-    )
-    assert result.stdout.startswith("OpenCV's CSRT cannot use the frame or box"), result
-    assert result.stdout.count("\n") == 1
+    with pytest.raises(DataError, match="CSRT cannot use the frame or box") as caught:
+        BaselineTracker("csrt").init(BACKGROUND, np.array([500.0, 500.0, 9.0, 9.0]))
+    assert "\n" not in str(caught.value)
 
 
-@pytest.mark.skipif(HERE, reason="this OpenCV has the trackers")
 @pytest.mark.parametrize("name", BASELINES)
-def test_an_opencv_without_them_is_named(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"no {name.upper()} tracker; pip install opencv-contrib"):
-        BaselineTracker(name)  # type: ignore[arg-type]
+def test_an_opencv_without_them_is_named(
+    name: BaselineName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(cv2, f"Tracker{name.upper()}_create", raising=False)
+    monkeypatch.delattr(cv2, "legacy", raising=False)
+    with pytest.raises(ConfigError, match=rf"has no {name.upper()} tracker; .* \.\[baselines\]"):
+        BaselineTracker(name)

@@ -11,6 +11,7 @@ import torch
 from mtl.conditions import OUTPUT_NAMES
 from mtl.config.schema import ConditionHeadConfig
 from mtl.errors import ConfigError, DataError, ShapeError
+from mtl.models.hiptrack import HIPTrack
 from mtl.models.window import hann_window
 from mtl.tracking.step import TrackState
 from mtl.tracking.tracker import Tracker
@@ -225,6 +226,24 @@ def test_conditions_are_named_where_they_are_asked_for() -> None:
     silent = tracker()
     silent.init(FRAMES[0], BOX)
     assert silent.update(FRAMES[1]).conditions is None
+
+
+class KnowsNoHead:
+    """A model that was never told of condition heads."""
+
+    def __init__(self, model: HIPTrack) -> None:
+        self._model = model
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "condition_head":
+            raise AttributeError(name)
+        return getattr(self._model, name)
+
+
+def test_a_model_that_knows_no_head_is_tracked_without_conditions() -> None:
+    config = small_config()
+    plain = Tracker(KnowsNoHead(small_model(config, None)), config, torch.device("cpu"))
+    np.testing.assert_array_equal(follow(plain), follow(tracker(None)))
 
 
 def test_conditions_of_a_model_without_a_head_are_refused() -> None:
