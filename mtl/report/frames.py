@@ -15,6 +15,8 @@ PREDICTED, TRUTH = (255, 122, 0), (0, 224, 170)
 """RGB of the two boxes; told apart by any colour vision, and one is dashed."""
 MIN_WIDTH = 480
 """Smaller frames are enlarged to this many pixels, so that the caption can be read."""
+FINE_WIDTH = 1280
+"""Up to this width a box is drawn with 3 pixels; beyond, in proportion."""
 
 
 class Picture(NamedTuple):
@@ -79,9 +81,11 @@ def draw_boxes(frame: np.ndarray, boxes: Iterable[DrawnBox]) -> np.ndarray:
     size = (round(width * scale), round(height * scale))
     picture = Image.fromarray(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC))
     draw = ImageDraw.Draw(picture)
+    line = max(3, round(3 * size[0] / FINE_WIDTH))
     for box in boxes:
         if box.box_xywh is not None:
-            _draw_box(draw, np.asarray(box.box_xywh, np.float64), scale, box.color, box.dashed)
+            box_xywh = np.asarray(box.box_xywh, np.float64)
+            _draw_box(draw, box_xywh, scale, line, box.color, box.dashed)
     return np.asarray(picture)
 
 
@@ -95,9 +99,11 @@ def _draw_box(
     draw: ImageDraw.ImageDraw,
     box_xywh: np.ndarray,
     scale: float,
+    line: int,
     color: tuple[int, int, int],
     dashed: bool,
 ) -> None:
+    """Lines of so many pixels around the box, not on it: small targets stay visible."""
     if box_xywh.shape != (4,):
         raise ShapeError(f"a box to draw must be (4,), got {box_xywh.shape}.")
     if not np.isfinite(box_xywh).all():
@@ -106,34 +112,39 @@ def _draw_box(
     x0, y0 = np.clip(box_xywh[:2] * scale, -limit, limit)
     x1, y1 = np.clip((box_xywh[:2] + np.maximum(box_xywh[2:], 0.0)) * scale, -limit, limit)
     if not dashed:
-        draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=(0, 0, 0), width=5)
-        draw.rectangle((x0, y0, x1, y1), outline=color, width=3)
+        out = line + 1
+        edge = (x0 - out, y0 - out, x1 + out, y1 + out)
+        draw.rectangle(edge, outline=(0, 0, 0), width=line + 2)
+        draw.rectangle((x0 - line, y0 - line, x1 + line, y1 + line), outline=color, width=line)
         return
+    x0, y0, x1, y1 = x0 - line / 2, y0 - line / 2, x1 + line / 2, y1 + line / 2
     for start, end in (
         ((x0, y0), (x1, y0)),
         ((x1, y0), (x1, y1)),
         ((x0, y1), (x1, y1)),
         ((x0, y0), (x0, y1)),
     ):
-        _draw_dashes(draw, start, end, color)
+        _draw_dashes(draw, start, end, line, color)
 
 
 def _draw_dashes(
     draw: ImageDraw.ImageDraw,
     start: tuple[float, float],
     end: tuple[float, float],
+    line: int,
     color: tuple[int, int, int],
 ) -> None:
     """A line of either direction of the axes; only what lies near the picture costs time."""
     axis = 0 if start[1] == end[1] else 1
     limit = draw.im.size[axis]
-    first, last = max(start[axis], -8.0), min(end[axis], limit + 8.0)
-    for dash in np.arange(first, last, 14.0):
+    length, step = 8.0 * line / 3, 14.0 * line / 3
+    first, last = max(start[axis], -length), min(end[axis], limit + length)
+    for dash in np.arange(first, last, step):
         piece = [list(start), list(start)]
-        piece[0][axis], piece[1][axis] = dash, min(dash + 8.0, last)
+        piece[0][axis], piece[1][axis] = dash, min(dash + length, last)
         points = [tuple(piece[0]), tuple(piece[1])]
-        draw.line(points, fill=(0, 0, 0), width=5)
-        draw.line(points, fill=color, width=3)
+        draw.line(points, fill=(0, 0, 0), width=line + 2)
+        draw.line(points, fill=color, width=line)
 
 
 def _strip(width: int, caption: str, absent: bool) -> np.ndarray:
