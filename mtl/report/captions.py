@@ -45,8 +45,10 @@ def draw_captioned(
     box = DrawnBox(box_xywh, BROKEN if broken else PREDICTED, dashed=broken)
     picture = draw_boxes(image, [box])
     height, width = picture.shape[:2]
-    picture = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    strip = _strip(picture.shape[1], text, score, conditions, broken)
+    strip = _strip(width + width % 2, text, score, conditions, broken)
+    rest = height % 2, width % 2
+    if any(rest):  # as a copy of the last row or column
+        picture = np.pad(picture, ((0, rest[0]), (0, rest[1]), (0, 0)), mode="edge")
     return np.concatenate([picture, strip])
 
 
@@ -68,18 +70,22 @@ def _strip(
     else:
         line.text("score", SOFT)
         line.bar(score)
-        line.text("–" if score is None else f"{score:.2f}", INK)
+        line.text("-" if score is None else f"{score:.2f}", INK)
     if conditions is not None:
         line = _Line(ImageDraw.Draw(strip), unit, row, row)
-        line.text("conditions" if conditions else "conditions  –", SOFT)
-        for name, probability, active in conditions:
+        if not conditions:
+            line.text("no word on conditions", SOFT)
+        for number, (name, probability, active) in enumerate(conditions, start=1):
             shown = f"{name.replace('_', ' ')} {probability:.2f}"
-            line.chip(shown, *((PREDICTED, PAPER) if active else (TRACK, INK)))
+            rest = len(conditions) - number
+            if not line.chip(shown, *((PREDICTED, PAPER) if active else (TRACK, INK)), rest > 0):
+                line.text(f"+{rest + 1}", INK)
+                break
     return np.asarray(strip)
 
 
 class _Line:
-    """Writes from left to right; what does not fit is left out."""
+    """Writes from left to right."""
 
     def __init__(self, draw: ImageDraw.ImageDraw, unit: float, top: int, height: int) -> None:
         self._draw, self._unit, self._top, self._height = draw, unit, top, height
@@ -102,15 +108,22 @@ class _Line:
             self._draw.rectangle((left, top, end, bottom), fill=PREDICTED)
         self._x = right + 10 * unit
 
-    def chip(self, text: str, fill: tuple[int, int, int], ink: tuple[int, int, int]) -> None:
-        """Text on a coloured ground."""
+    def chip(
+        self,
+        text: str,
+        fill: tuple[int, int, int],
+        ink: tuple[int, int, int],
+        more: bool = False,
+    ) -> bool:
+        """Text on a coloured ground, if it fits, and a short word after it if more follows."""
         unit = self._unit
         right = self._x + self._draw.textlength(text, font=self._font) + 14 * unit
-        if right > self._draw.im.size[0]:
-            return
+        if right + (36 * unit if more else 0) > self._draw.im.size[0]:
+            return False
         box = (self._x, self._top + 3 * unit, right, self._top + self._height - 3 * unit)
         self._draw.rounded_rectangle(box, radius=5 * unit, fill=fill)
         middle = self._top + self._height / 2
         where = (self._x + 7 * unit, middle)
         self._draw.text(where, text, fill=ink, font=self._font, anchor="lm")
         self._x = right + 8 * unit
+        return True
