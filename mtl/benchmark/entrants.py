@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Protocol, cast
 
 import torch
 
 from mtl.conditions import OUTPUT_NAMES
 from mtl.config.schema import RunConfig
-from mtl.data.storage import absolute, is_remote, join, read_bytes
-from mtl.errors import CheckpointError, ConfigError
+from mtl.errors import ConfigError
 from mtl.evaluation.one_pass import OnlineTracker
-from mtl.models.model_file import open_model
+from mtl.models.model_file import MODEL_FILE
 from mtl.models.tracker import OnlineModel
 from mtl.tracking.baselines import BaselineName, BaselineTracker, opencv_version
+from mtl.tracking.finished_model import read_model
 from mtl.tracking.tracker import Tracker
-
-MODEL_FILE = "model.safetensors"
 
 
 class Entrant(Protocol):
@@ -131,30 +126,13 @@ def open_models(words: Sequence[str], asks_conditions: bool = True) -> list[Mode
 
 
 def _open(word: str, asks_conditions: bool) -> ModelEntrant:
-    source = absolute(word)
-    is_file = source.partition("?")[0].endswith(".safetensors")
-    place = source if is_file else join(source, MODEL_FILE)
-    try:
-        data = read_bytes(place)
-    except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
-        raise CheckpointError(
-            f"{place} cannot be read ({reason}); name a run folder, a folder of mtl import or a "
-            ".safetensors file of a model."
-        ) from None
-    if is_remote(place):
-        with tempfile.TemporaryDirectory() as scratch:
-            file = Path(scratch) / MODEL_FILE
-            file.write_bytes(data)
-            model, config = open_model(file)
-    else:
-        model, config = open_model(Path(place))
+    found = read_model(word)
     return ModelEntrant(
-        name=_name(source, 1),
-        source=source,
-        digest=f"sha256-{hashlib.sha256(data).hexdigest()}",
-        model=model,
-        config=config,
+        name=_name(found.source, 1),
+        source=found.source,
+        digest=found.digest,
+        model=found.model,
+        config=found.config,
         asks_conditions=asks_conditions,
     )
 

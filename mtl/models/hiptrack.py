@@ -6,7 +6,6 @@ Nothing about a sequence is kept in the module: the caller holds `TemplateState`
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -41,8 +40,7 @@ EARLY_WRITES = (5, 10)
 """Frames of that phase which are remembered whatever the update interval is."""
 
 
-@dataclass(frozen=True)
-class TemplateState:
+class TemplateState(NamedTuple):
     """What depends on the template and its box alone."""
 
     tokens: Tensor
@@ -66,6 +64,17 @@ class View(NamedTuple):
     """(B, Cv, h, w)."""
     kept: Tensor
     """(B, K, C) tokens that were not removed; the condition head sees their mean."""
+
+    def of(self, sequences: slice) -> View:
+        """Of some sequences of the batch."""
+        return View(
+            self.template_map[sequences],
+            self.search_map[sequences],
+            tuple(None if gone is None else gone[sequences] for gone in self.removed),
+            self.key[sequences],
+            self.thin[sequences],
+            self.kept[sequences],
+        )
 
 
 class HIPTrack(nn.Module):
@@ -151,7 +160,7 @@ class HIPTrack(nn.Module):
         for number, view in enumerate(self._views(start.tokens, search, keep_ratio)):
             read_from = memory
             if number == 0:
-                read_from = ClipMemory().append(*self._template_entry(start, view))
+                read_from = ClipMemory().append(*self._template_entry(start.encoded, view))
             sizes = None if size_features is None else size_features[:, number]
             features = self._condition_features(view, sizes)
             found = self._predict(view, read_from, features)
@@ -207,8 +216,9 @@ class HIPTrack(nn.Module):
         Args:
             template: from `start`.
             search: (B, 3, s, s) normalised.
-            memory: of this sequence; `empty_memory()` at its start.
-            index: number of the frame, 1 for the first after the initial one.
+            memory: of these sequences; `empty_memory()` at their start, or a `BatchMemory`.
+            index: number of the frame, 1 for the first after the initial one; (B,) int64 for
+                sequences of a `BatchMemory`.
             size_features: (B, 2), needed if the condition head runs and wants them.
             conditions: whether to run the condition head, where there is one.
         """
@@ -217,12 +227,15 @@ class HIPTrack(nn.Module):
         runs_head = head is not None and (conditions or head.fuses)
         features = self._condition_features(view, size_features) if runs_head else None
         read_from = memory.unless(
-            index <= LAST_TEMPLATE_INDEX, lambda: self._template_entry(template, view)
+            index <= LAST_TEMPLATE_INDEX,
+            lambda rows: self._template_entry(template.encoded[rows], view.of(rows)),
         )
         maps = self._predict(view, read_from, features)
         box, _ = maps.decode()
         due = is_written(index, self.update_interval)
-        memory = memory.append_if(due, lambda: self._entry(search, view, box))
+        memory = memory.append_if(
+            due, lambda rows: self._entry(search[rows], view.of(rows), box[rows])
+        )
         logits = None if head is None or features is None else head.logits(features)
         return TrackOutput(maps, box, memory, logits)
 
@@ -260,11 +273,11 @@ class HIPTrack(nn.Module):
                     seen.kept[frame],
                 )
 
-    def _template_entry(self, template: TemplateState, view: View) -> tuple[Tensor, Tensor]:
+    def _template_entry(self, encoded: Tensor, view: View) -> tuple[Tensor, Tensor]:
         """Key and value of a target that has been seen in the template only."""
         features = _enlarge(view.template_map, self.backbone.search_side)
         key = to_tokens(self.key_proj(features))
-        value = to_tokens(self.HIP.encoder.fuse(template.encoded, features))
+        value = to_tokens(self.HIP.encoder.fuse(encoded, features))
         return key, value
 
     def _condition_features(self, view: View, size_features: Tensor | None) -> Tensor | None:

@@ -2,7 +2,8 @@
 
 An entry is a key (B, N, Ck) and a value (B, N, Cv), one row per cell of the search grid. Reading
 weighs every cell of every entry, so entries may lie in any order; `entries` gives them in the order
-of writing.
+of writing. B sequences in step with each other share one memory; others have one each, which
+`BatchMemory` takes together.
 """
 
 from __future__ import annotations
@@ -17,21 +18,21 @@ from torch import Tensor
 
 AnyMemory = TypeVar("AnyMemory", bound="Memory")
 AnyOnlineMemory = TypeVar("AnyOnlineMemory", bound="OnlineMemory")
-MakeEntry = Callable[[], tuple[Tensor, Tensor]]
-"""Computes an entry's key and value when (and where) they are needed."""
+MakeEntry = Callable[[slice], tuple[Tensor, Tensor]]
+"""Computes key and value of some sequences of the batch when (and where) they are needed."""
+
+ALL = slice(None)
+"""Every sequence of the batch."""
 
 OUT_OF_REACH = 1e30
 """Squared norm of a key that no query is near: its weight is exactly 0 in float32."""
 
 
 class Readable(Protocol):
-    """Entries that queries can be held against."""
+    """One entry at least, for queries to be held against."""
 
-    def rows(self) -> tuple[Tensor, Tensor]:
-        """Keys (B, M N, Ck) and values (B, M N, Cv) of M entries in any order, M >= 1."""
-
-    def present(self) -> Tensor | None:
-        """(M N,) bool, false in rows that hold no entry; None where all do."""
+    def read(self, query: Tensor) -> Tensor:
+        """What is remembered near the queries (B, Q, Ck): (B, Q, Cv) float32, see `attend`."""
 
 
 class Memory(Readable, Protocol):
@@ -48,7 +49,10 @@ class Memory(Readable, Protocol):
 
 
 class OnlineMemory(Protocol):
-    """State while tracking. Conditions may be tensors, for programs without control flow."""
+    """State while tracking.
+
+    A condition is a bool, or a tensor (1,) or with one for each sequence of the batch.
+    """
 
     def unless(self, condition: bool | Tensor, entry: MakeEntry) -> Readable:
         """What is to be read: this memory, or this entry alone where the condition holds."""
@@ -74,13 +78,14 @@ class ClipMemory:
         return ClipMemory((*self.keys, key), (*self.values, value))
 
     def rows(self) -> tuple[Tensor, Tensor]:
-        """See `Readable.rows`."""
+        """Keys (B, M N, Ck) and values (B, M N, Cv) of M entries, M >= 1."""
         if len(self.keys) == 1:
             return self.keys[0], self.values[0]
         return torch.cat(self.keys, dim=1), torch.cat(self.values, dim=1)
 
-    def present(self) -> None:
-        """See `Readable.present`."""
+    def read(self, query: Tensor) -> Tensor:
+        """See `Readable.read`."""
+        return attend(*self.rows(), query)
 
     def entries(self) -> tuple[Tensor, Tensor]:
         """See `Memory.entries`."""
@@ -127,20 +132,21 @@ class RingMemory:
         return RingMemory(self.capacity, slots.written, slots)
 
     def rows(self) -> tuple[Tensor, Tensor]:
-        """See `Readable.rows`; views of the storage for a batch of one."""
+        """As of a `ClipMemory`, in any order; views of the storage for a batch of one."""
         slots = self._filled()
         return slots.keys[:, : len(self)].flatten(1, 2), slots.values[:, : len(self)].flatten(1, 2)
 
-    def present(self) -> None:
-        """See `Readable.present`."""
+    def read(self, query: Tensor) -> Tensor:
+        """See `Readable.read`."""
+        return attend(*self.rows(), query)
 
     def unless(self, condition: bool | Tensor, entry: MakeEntry) -> Readable:
         """See `OnlineMemory.unless`."""
-        return ClipMemory().append(*entry()) if condition else self
+        return ClipMemory().append(*entry(ALL)) if condition else self
 
     def append_if(self, condition: bool | Tensor, entry: MakeEntry) -> RingMemory:
         """See `OnlineMemory.append_if`."""
-        return self.append(*entry()) if condition else self
+        return self.append(*entry(ALL)) if condition else self
 
     def entries(self) -> tuple[Tensor, Tensor]:
         """See `Memory.entries`; copies."""
@@ -163,7 +169,7 @@ class RingMemory:
             )
 
 
-def read(memory: Readable, query: Tensor) -> Tensor:
+def attend(keys: Tensor, values: Tensor, query: Tensor, present: Tensor | None = None) -> Tensor:
     """Weigh remembered values by how near their keys are to the queries (HIPTrack spec 4.3).
 
     affinity = (2 k . q - |k|^2) / sqrt(Ck), softmax over all cells of all entries. Both terms are
@@ -171,14 +177,14 @@ def read(memory: Readable, query: Tensor) -> Tensor:
     It runs in float32: the squared norm would lose its digits in half precision.
 
     Args:
-        memory: at least one entry.
+        keys: (B, M N, Ck) of M >= 1 entries.
+        values: (B, M N, Cv).
         query: (B, Q, Ck).
+        present: (M N,) bool, false in rows that hold no entry; none: all do.
 
     Returns:
         (B, Q, Cv) float32.
     """
-    keys, values = memory.rows()
-    present = memory.present()
     with torch.autocast(query.device.type, enabled=False):
         keys, values, query = keys.float(), values.float(), query.float()
         width = query.shape[-1]

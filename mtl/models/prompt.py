@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mtl.models.memory import Readable, read
+from mtl.models.memory import Readable
 
 
 class ResidualBlock(nn.Module):
@@ -205,7 +205,7 @@ class PromptDecoder(nn.Module):
         Returns:
             (B, 2 Cv, h, w).
         """
-        remembered = read(memory, key).to(thin.dtype)
+        remembered = memory.read(key).to(thin.dtype)
         return torch.cat([to_map(remembered, thin.shape[-1]), thin], dim=1)
 
 

@@ -5,7 +5,7 @@ Every search frame is looked at for itself: nothing about a sequence is remember
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor, nn
@@ -170,8 +170,8 @@ class SimTrack(nn.Module):
         self,
         template: TemplateTokens,
         search: Tensor,
-        memory: None,
-        index: int,
+        memory: Any,
+        index: int | Tensor,
         size_features: Tensor | None = None,
         conditions: bool = False,
     ) -> TrackOutput:
@@ -180,7 +180,7 @@ class SimTrack(nn.Module):
         Args:
             template: from `start`.
             search: (B, 3, s, s) normalised.
-            memory: from `empty_memory`.
+            memory: from `empty_memory`; given back as it is.
             index: number of the frame, which changes nothing.
             size_features: (B, 2), needed where the condition head runs and wants them.
             conditions: run the condition head even if no box depends on it.

@@ -53,21 +53,28 @@ class OnlineModel(Protocol):
         """Where the first frame's box (4,) in pixels lies in its crop: (4,) xywh over the side."""
 
     def start(self, template: Tensor, template_boxes_xywh: Tensor) -> Any:
-        """What is worth computing once: (B, 3, z, z) normalised and (B, 4) from `template_box`."""
+        """What is worth computing once: (B, 3, z, z) normalised and (B, 4) from `template_box`.
+
+        A named tuple of tensors, all with the B sequences first, so that those of several calls
+        can be put together.
+        """
 
     def empty_memory(self) -> Any:
-        """Memory of a sequence that has just begun."""
+        """Memory of a sequence that has just begun; a `BatchMemory` joins those of several."""
 
     def track(
         self,
         template: Any,
         search: Tensor,
         memory: Any,
-        index: int,
+        index: int | Tensor,
         size_features: Tensor | None = None,
         conditions: bool = False,
     ) -> TrackOutput:
         """Find the target in frame `index` (1: the first after the initial one).
+
+        The sequences of a `BatchMemory` need not be in step: their `index` is (B,) int64. A
+        result depends on nothing but the arguments, and a sequence's on its own alone.
 
         The condition head runs if `conditions` asks for it or the box depends on it; then it may
         want `size_features` (B, 2).

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -231,5 +230,5 @@ def test_template_state_is_explicit() -> None:
     model = small_model().eval()
     template, _, boxes = noise_clip(small_config())
     state = model.start(template, boxes)
-    assert [f.name for f in dataclasses.fields(state)] == ["tokens", "encoded"]
+    assert state._fields == ("tokens", "encoded")
     assert state.tokens.shape == (2, 16, 32)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from mtl.models.memory import ClipMemory, Memory, RingMemory, read
+from mtl.models.memory import ClipMemory, Memory, RingMemory
 
 
 def entry(number: int, cells: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
@@ -42,7 +42,7 @@ def test_ring_and_clip_memory_read_alike(count: int) -> None:
         if number >= count - 3:
             clip = clip.append(*entry(number))
     query = torch.randn(1, 6, 8)
-    torch.testing.assert_close(read(clip, query), read(ring, query))
+    torch.testing.assert_close(clip.read(query), ring.read(query))
 
 
 def test_an_older_state_of_a_ring_raises() -> None:
@@ -64,7 +64,7 @@ def test_a_clip_memory_is_a_value_and_stays_in_the_graph() -> None:
     one = ClipMemory().append(key, value)
     two = one.append(*entry(2))
     assert (len(one), len(two)) == (1, 2)
-    read(two, torch.randn(1, 6, 8)).square().sum().backward()
+    two.read(torch.randn(1, 6, 8)).square().sum().backward()
     assert key.grad is not None
     assert value.grad is not None
 
@@ -75,10 +75,10 @@ def test_reading_is_the_published_formula() -> None:
     keys, values = memory.rows()
     affinity = 2 * query @ keys.transpose(1, 2) - keys.square().sum(dim=-1)[:, None]
     wanted = (affinity / math.sqrt(8)).softmax(dim=-1) @ values
-    torch.testing.assert_close(read(memory, query), wanted)
+    torch.testing.assert_close(memory.read(query), wanted)
 
 
 def test_a_read_takes_the_nearest_entry() -> None:
     key, value = entry(1)
     memory = ClipMemory().append(100 * key, value).append(*entry(2))
-    torch.testing.assert_close(read(memory, 100 * key), value)
+    torch.testing.assert_close(memory.read(100 * key), value)

@@ -13,7 +13,8 @@ from mtl.geometry.crop import square_around
 from mtl.models.heads import CornerMaps
 from mtl.models.simtrack import SimTrack
 from mtl.models.tracker import TrackOutput
-from mtl.tracking.tracker import CLIP_MARGIN, Tracker
+from mtl.tracking.step import CLIP_MARGIN
+from mtl.tracking.tracker import Tracker
 from tests.parity import Fixture, assert_near, corner_gains, fill_by_rule, scene
 
 pytestmark = pytest.mark.parity

@@ -11,7 +11,7 @@ import torch
 from mtl.config.schema import HIPTrackConfig, MemoryConfig
 from mtl.models.hiptrack import HIPTrack
 from mtl.models.window import hann_window
-from mtl.tracking import tracker as tracker_module
+from mtl.tracking import step as step_module
 from mtl.tracking.tracker import Tracker
 from tests.parity import Fixture, assert_near, fill_by_rule, rule_picture
 
@@ -29,7 +29,7 @@ def test_tracker_follows_the_published_one(
     model = HIPTrack(config)
     fill_by_rule(model, meta["salt"])
     crops, factors, score_maps = [], [], []
-    cut = tracker_module.crop
+    cut = step_module.crop
 
     def recorded(*arguments: object) -> object:
         result = cut(*arguments)  # type: ignore[arg-type]
@@ -37,7 +37,7 @@ def test_tracker_follows_the_published_one(
         factors.append(result.resize_factor)
         return result
 
-    monkeypatch.setattr(tracker_module, "crop", recorded)
+    monkeypatch.setattr(step_module, "crop", recorded)
     model.box_head.register_forward_hook(lambda *call: score_maps.append(call[-1].score_map))
     tracker = Tracker(model, config, torch.device("cpu"))
     tracker.init(_frame(meta, 0), meta["init_box"])

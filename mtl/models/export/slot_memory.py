@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mtl.models.memory import MakeEntry
+from mtl.models.memory import ALL, MakeEntry, attend
 
 
 class SlotMemory(NamedTuple):
@@ -27,7 +27,7 @@ class SlotMemory(NamedTuple):
 
     def unless(self, condition: bool | Tensor, entry: MakeEntry) -> _Readable:
         """See `OnlineMemory.unless`."""
-        key, value = entry()
+        key, value = entry(ALL)
         alone = condition | (self.written == 0)
         filled = self._slots() < self.written
         present = torch.cat([alone, filled & ~alone]).repeat_interleave(key.shape[1])
@@ -39,7 +39,7 @@ class SlotMemory(NamedTuple):
 
     def append_if(self, condition: bool | Tensor, entry: MakeEntry) -> SlotMemory:
         """See `OnlineMemory.append_if`."""
-        key, value = entry()
+        key, value = entry(ALL)
         place = self._slots() == self.written % self.keys.shape[1]
         here = (place & condition)[:, None, None]
         return SlotMemory(
@@ -55,14 +55,10 @@ class SlotMemory(NamedTuple):
 class _Readable(NamedTuple):
     """Rows of which some are hidden."""
 
-    row_keys: Tensor
-    row_values: Tensor
-    shown: Tensor
+    keys: Tensor
+    values: Tensor
+    present: Tensor
 
-    def rows(self) -> tuple[Tensor, Tensor]:
-        """See `Readable.rows`."""
-        return self.row_keys, self.row_values
-
-    def present(self) -> Tensor:
-        """See `Readable.present`."""
-        return self.shown
+    def read(self, query: Tensor) -> Tensor:
+        """See `Readable.read`."""
+        return attend(self.keys, self.values, query, self.present)

@@ -16,6 +16,7 @@ from mtl.config.schema import (
     TrackerConfig,
 )
 from mtl.data.synthetic import RenderedSequence, render_sequence
+from mtl.models.batch_memory import BatchMemory
 from mtl.models.export.program import Exportable, Run
 from mtl.models.hiptrack import HIPTrack
 from mtl.models.simtrack import SimTrack
@@ -121,20 +122,22 @@ class ExportedModel:
         self,
         template: list[Tensor],
         search: Tensor,
-        memory: list[Tensor],
-        index: int,
+        memory: BatchMemory,
+        index: Tensor,
         size_features: Tensor | None = None,
         conditions: bool = False,
     ) -> TrackOutput:
-        """One step."""
-        given = {"index": torch.tensor([index]), "size_features": size_features}
-        first = len(template) + 1 + len(memory)
+        """One step of one sequence."""
+        given = {"index": index, "size_features": size_features}
+        (carried,) = memory.sequences
+        first = len(template) + 1 + len(carried)
         rest = [given[port.name] for port in self.exportable.step.inputs[first:]]
-        outputs = self.run_step([*template, search, *memory, *rest])
+        outputs = self.run_step([*template, search, *carried, *rest])
         named = dict(zip(self._outputs(), outputs, strict=True))
         box, score = named.pop("box_cxcywh"), named.pop("score")
         probabilities = named.pop("conditions", None)
-        return TrackOutput(Decoded(box, score), box, list(named.values()), probabilities)  # type: ignore[arg-type]
+        after = BatchMemory((list(named.values()),))
+        return TrackOutput(Decoded(box, score), box, after, probabilities)  # type: ignore[arg-type]
 
     def _outputs(self) -> list[str]:
         return [port.name for port in self.exportable.step.outputs]

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from mtl.models.export.slot_memory import SlotMemory
-from mtl.models.memory import OnlineMemory, RingMemory, read
+from mtl.models.memory import OnlineMemory, RingMemory
 
 CELLS, KEY, VALUE = 4, 8, 5
 
@@ -27,7 +27,7 @@ def empty(capacity: int) -> SlotMemory:
 
 
 def seen(memory: OnlineMemory, alone: bool | Tensor) -> Tensor:
-    return read(memory.unless(alone, lambda: entry(99)), torch.randn(1, 6, KEY))
+    return memory.unless(alone, lambda _: entry(99)).read(torch.randn(1, 6, KEY))
 
 
 @pytest.mark.parametrize("alone", [False, True])
@@ -36,8 +36,8 @@ def test_reads_what_a_ring_reads(count: int, alone: bool) -> None:
     slots, ring = empty(3), RingMemory(3)
     for number in range(count):
         due = torch.tensor([number % 3 != 1])
-        slots = slots.append_if(due, lambda n=number: entry(n))  # type: ignore[misc]
-        ring = ring.append_if(due, lambda n=number: entry(n))  # type: ignore[misc]
+        slots = slots.append_if(due, lambda _, n=number: entry(n))  # type: ignore[misc]
+        ring = ring.append_if(due, lambda _, n=number: entry(n))  # type: ignore[misc]
     torch.manual_seed(0)
     found = seen(slots, torch.tensor([alone]))
     torch.manual_seed(0)
@@ -46,7 +46,7 @@ def test_reads_what_a_ring_reads(count: int, alone: bool) -> None:
 
 
 def test_empty_slots_have_no_weight_whatever_they_hold() -> None:
-    memory = empty(3).append_if(torch.tensor([True]), lambda: entry(1))
+    memory = empty(3).append_if(torch.tensor([True]), lambda _: entry(1))
     noisy = memory._replace(
         keys=memory.keys + 100 * (memory.keys == 0),
         values=memory.values + 1.0 * (memory.values == 0),
@@ -66,6 +66,6 @@ def test_before_the_first_entry_the_other_one_is_read() -> None:
 
 def test_is_a_value() -> None:
     before = empty(2)
-    before.append_if(torch.tensor([True]), lambda: entry(1))
+    before.append_if(torch.tensor([True]), lambda _: entry(1))
     assert not before.keys.any()
     assert before.written.tolist() == [0]
