@@ -85,20 +85,18 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _track(options: argparse.Namespace, stop: StopRequest) -> None:
-    import json
     import sys
     from contextlib import closing
-    from itertools import islice
+    from itertools import chain, islice
 
     from rich.console import Console
 
-    from mtl.benchmark.entrants import open_models
     from mtl.config.schema import DataConfig
     from mtl.errors import ConfigError
-    from mtl.files import write_atomically
     from mtl.report.captions import draw_captioned
+    from mtl.tracking import Tracker
     from mtl.tracking.challenges import ChallengeWatch
-    from mtl.tracking.video.box import parse_box, pick_box, require_inside
+    from mtl.tracking.video.box import parse_box, pick_box
     from mtl.tracking.video.captioned import CaptionedVideo
     from mtl.tracking.video.follow import follow
     from mtl.tracking.video.open import open_source
@@ -115,20 +113,18 @@ def _track(options: argparse.Namespace, stop: StopRequest) -> None:
     with closing(open_source(options.video, DataConfig().max_pixels, stop.wanted)) as source:
         paths = OutputPaths(options.out, source.name)
         paths.require_new()
-        (entrant,) = open_models([options.model], asks_conditions=options.conditions)
-        if options.conditions and entrant.output_names is None:
-            raise ConfigError(
-                f"the model {options.model} has no condition head; track without --conditions."
-            )
+        tracker = Tracker.open(options.model, device, options.conditions)
+        head = tracker.step.condition_head
+        names = None if head is None else head.names
         image, frames = opening(source.frames(), options.video)
         if box_xywh is None:
             box_xywh = pick_box(image)
-        require_inside(box_xywh, image)
-        tracker = entrant.open(device)
+        watch = None if names is None else ChallengeWatch()
+        steps = follow(tracker, islice(frames, options.max_frames), box_xywh, watch)
+        first = next(steps)  # where the box fits, before there are files
         paths.make_folder()
-        names = entrant.output_names
         sinks: list[Sink] = [ResultFiles(paths, names)]
-        summary = Summary(source=options.video, model=entrant.source)
+        summary = Summary(source=options.video, model=options.model)
         if not options.no_video:
             video = CaptionedVideo(paths.video, source.rate, draw_captioned, names is not None)
             summary.encoder = video.writer.encoder
@@ -139,12 +135,10 @@ def _track(options: argparse.Namespace, stop: StopRequest) -> None:
         machine = ForMachines(sys.stdout) if options.json else None
         if machine is not None:
             sinks.append(machine)
-        watch = ChallengeWatch() if names is not None else None
-        steps = follow(tracker, islice(frames, options.max_frames), box_xywh, watch)
         try:
-            record(steps, sinks, summary, source, stop.wanted)
+            record(chain([first], steps), sinks, summary, source, stop.wanted)
         finally:
-            write_atomically(paths.summary, json.dumps(summary.as_dict(), indent=1).encode())
+            paths.write_summary(summary.as_dict())
             for line in [*summary_lines(summary), *paths.lines()]:
                 console.print(line, markup=False)
         if machine is not None:

@@ -33,17 +33,6 @@ def parse_box(text: str) -> np.ndarray:
     return box_xywh
 
 
-def require_inside(box_xywh: np.ndarray, image: np.ndarray) -> None:
-    """Raise ConfigError unless at least one pixel of the box lies in the picture (H, W, 3)."""
-    height, width = image.shape[:2]
-    x, y, w, h = box_xywh
-    if min(x + w, width) - max(x, 0.0) < 1.0 or min(y + h, height) - max(y, 0.0) < 1.0:
-        raise ConfigError(
-            f"the box {x:g},{y:g},{w:g},{h:g} lies outside the first frame, which has "
-            f"{width} x {height} pixels; --box takes x,y,w,h with x,y the upper left corner."
-        )
-
-
 def pick_box(image: np.ndarray) -> np.ndarray:
     """(4,) xywh in pixels, drawn by the user on the first frame (H, W, 3) uint8 RGB.
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mtl.errors import DataError
 from mtl.evaluation.one_pass import OnlineTracker
 from mtl.tracking.challenges import ChallengeEvent, ChallengeWatch
 from mtl.tracking.video.source import Frame, first_picture
@@ -57,7 +56,7 @@ def follow(
         watch: is told what the tracker's condition head says; none: it is not asked.
 
     Raises:
-        DataError: if the first frame is broken, or the tracker's box is not finite.
+        DataError: if the first frame is broken, or the tracker cannot start or go on.
     """
     image: np.ndarray | None = None
     box = np.array(box_xywh, np.float64)
@@ -73,11 +72,6 @@ def follow(
             result = tracker.update(image)
             box = np.asarray(result.box_xywh, np.float64)
         spent = 0.0 if problem else time.perf_counter() - start
-        if not np.isfinite(box).all():
-            raise DataError(
-                f"the tracker's box of frame {frame.number} is not finite: {box.tolist()}; "
-                "the model's weights are broken."
-            )
         conditions = result.conditions if watch is not None and result is not None else None
         events = watch.update(frame.number, conditions) if watch and conditions else []
         yield Step(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mtl.errors import DataError
 from mtl.tracking.video.follow import Step
 from mtl.tracking.video.summary import Summary
 
@@ -81,7 +83,11 @@ class ForMachines:
         self._stream = stream
 
     def take(self, step: Step) -> None:
-        """Write a step."""
+        """Write a step.
+
+        Raises:
+            DataError: if nobody reads any more.
+        """
         said = step.conditions
         self._write(
             {
@@ -110,8 +116,15 @@ class ForMachines:
         self._write({"summary": summary.as_dict()})
 
     def _write(self, value: dict[str, Any]) -> None:
-        self._stream.write(json.dumps(value, allow_nan=False) + "\n")
-        self._stream.flush()
+        try:
+            self._stream.write(json.dumps(value, allow_nan=False) + "\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            # What is still buffered goes nowhere, or Python would complain once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            raise DataError(
+                "whoever read the JSON lines has gone; what was tracked until then is in the files."
+            ) from None
 
 
 def summary_lines(summary: Summary) -> list[str]:

@@ -11,13 +11,15 @@ But for the CSV files' first line, line i is frame i.
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from mtl.errors import ConfigError, DataError
 from mtl.evaluation.condition_results import empty_line, names_line, values_line
 from mtl.evaluation.got10k_files import box_line, time_line
+from mtl.files import write_atomically
 from mtl.tracking.video.follow import Step
 
 
@@ -38,6 +40,17 @@ class OutputPaths:
         self.scores = folder / f"{name}_score.txt"
         self.conditions = folder / f"{name}_conditions.csv"
         self.events = folder / f"{name}_events.csv"
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Write the summary, whole or not at all.
+
+        Raises:
+            DataError: if the disk is full.
+        """
+        try:
+            write_atomically(self.summary, (json.dumps(summary, indent=1) + "\n").encode())
+        except OSError as error:
+            raise _failure(self.folder, error) from None
 
     def lines(self) -> list[str]:
         """Where the files that exist lie, for people."""
@@ -95,7 +108,7 @@ class ResultFiles:
                 self._events.write("frame,seconds,condition,event,probability\n")
         except OSError as error:
             self._open.close()
-            raise self._failure(error) from None
+            raise _failure(self._folder, error) from None
 
     def take(self, step: Step) -> None:
         """Append a step.
@@ -116,7 +129,7 @@ class ResultFiles:
                     )
             self._boxes.write(box_line(step.box_xywh))
         except OSError as error:
-            raise self._failure(error) from None
+            raise _failure(self._folder, error) from None
 
     def close(self) -> None:
         """Close the files.
@@ -127,17 +140,18 @@ class ResultFiles:
         try:
             self._open.close()
         except OSError as error:
-            raise self._failure(error) from None
+            raise _failure(self._folder, error) from None
 
     def _new(self, path: Path) -> TextIO:
         return self._open.enter_context(open(path, "x", encoding="utf-8", buffering=1))
 
-    def _failure(self, error: OSError) -> DataError:
-        return DataError(
-            f"results cannot be written to {self._folder} ({error.strerror}); make room or name "
-            "another folder with --out."
-        )
-
 
 def _condition_line(names: tuple[str, ...], conditions: dict[str, float] | None) -> str:
     return values_line(conditions[name] for name in names) if conditions else empty_line(names)
+
+
+def _failure(folder: Path, error: OSError) -> DataError:
+    return DataError(
+        f"results cannot be written to {folder} ({error.strerror}); make room or name another "
+        "folder with --out."
+    )

@@ -26,6 +26,9 @@ TIMEOUTS_S = (10.0, 10.0)
 LIVE_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srt", "udp", "tcp")
 """Streams that do not wait for whoever reads them."""
 
+SLACK = 5
+"""Frames by which a count from a file's length may be off."""
+
 DEFAULT_RATE = 25.0
 """Frames a second of a stream that does not say."""
 
@@ -90,9 +93,7 @@ class Stream:
                 f"video {_shown(self.place)} has no frame that can be decoded"
                 f"{f' ({self.ending})' if self.ending else ''}; check that it plays elsewhere."
             )
-        promised = self._stream.frames
-        if self.ending is None and not self.live and found < promised:
-            self.ending = f"it promises {promised} frames and ends after {found}"
+        self.ending = self.ending or self._missing(found)
 
     def close(self) -> None:
         """Close the file or connection."""
@@ -118,11 +119,21 @@ class Stream:
         return stream
 
     def _count(self) -> int | None:
+        """As the file says it, or from its length."""
         if self._stream.frames:
             return int(self._stream.frames)
         if self._container.duration:
             return max(1, round(self._container.duration / av.time_base * self.rate))
         return None
+
+    def _missing(self, found: int) -> str | None:
+        """Why the file must be cut off; a count from its length alone may be off by a few."""
+        if self.num_frames is None:
+            return None
+        promised = self.num_frames if self._stream.frames else self.num_frames - SLACK
+        if found >= promised:
+            return None
+        return f"it promises {self.num_frames} frames and ends after {found}"
 
     def _in_order(self) -> Iterator[tuple[Fraction | None, np.ndarray | None, str | None]]:
         """Time, picture and problem, in the order of their times.
