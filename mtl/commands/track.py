@@ -141,8 +141,8 @@ def _track(options: argparse.Namespace, stop: StopRequest) -> None:
             paths.write_summary(summary.as_dict())
             for line in [*summary_lines(summary), *paths.lines()]:
                 console.print(line, markup=False)
-        if machine is not None:
-            machine.finish(summary)
+            if machine is not None:
+                machine.finish(summary)
 
 
 def _device(name: str | None) -> torch.device:

@@ -31,7 +31,7 @@ class PictureFolder:
     ending: str | None = None
 
     def __init__(self, path: Path, max_pixels: int) -> None:
-        self.name = path.resolve().name
+        self.name = path.absolute().name
         self._max_pixels = max_pixels
         try:
             found = [one for one in path.iterdir() if one.suffix.lower() in SUFFIXES]

@@ -28,7 +28,7 @@ class ForPeople:
     def __init__(self, console: Console, num_frames: int | None) -> None:
         self._console = console
         self._total = num_frames
-        self._spent = 0.0
+        self._tracked, self._spent = 0, 0.0
         self._bar = Progress(
             TextColumn("tracking"),
             BarColumn(),
@@ -50,8 +50,9 @@ class ForPeople:
             what = "sets in" if event.entered else "has passed"
             name = event.name.replace("_", " ")
             self._say(f"frame {step.frame} ({step.seconds:.1f} s): {name} {what}")
-        self._spent += step.tracker_seconds if step.score is not None else 0.0
-        speed = f"{(step.frame - 1) / self._spent:.1f} frames/s" if self._spent else ""
+        if step.score is not None:
+            self._tracked, self._spent = self._tracked + 1, self._spent + step.tracker_seconds
+        speed = f"{self._tracked / self._spent:.1f} frames/s" if self._spent else ""
         self._bar.update(self._task, completed=step.frame, speed=speed)
         if not self._console.is_terminal and self._due(step.frame):
             of = f" of {self._total}" if self._total else ""

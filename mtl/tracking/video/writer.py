@@ -90,6 +90,7 @@ class VideoWriter:
         stream = self._container.add_stream(self.encoder, rate=self._rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = TIME_UNIT
+        stream.max_b_frames = 0  # pictures leave the encoder in order, none is held back for long
         stream.gop_size = max(1, round(KEY_FRAME_S * float(self._rate)))
         if not options:
             stream.bit_rate = round(BITS_PER_PIXEL * width * height * float(self._rate))
