@@ -14,7 +14,12 @@ HERE = Path(__file__).parent
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "lines"),
-    [(["thread_waiting.py", "--steps=1"], 7), (["ingest.py", "--steps=4", "--rounds=1"], 1)],
+    [
+        (["thread_waiting.py", "--steps=1"], 7),
+        (["ingest.py", "--steps=4", "--rounds=1"], 1),
+        (["online_overhead.py", "--preset=demo", "--frames=1", "--memory-frames=500"], 4),
+        (["batch_tracking.py", "--preset=demo", "--sequences=2", "--rounds=1", "--calls=1"], 1),
+    ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 def test_a_benchmark_prints_its_figures(words: list[str], lines: int) -> None:
