@@ -95,6 +95,7 @@ def require_picture(image: np.ndarray, what: str) -> None:
 
 def _draw_box(picture: np.ndarray, box_xywh: np.ndarray, line: int, how: DrawnBox) -> None:
     """Lines of so many pixels around the box, not on it: small targets stay visible."""
+    height, width = picture.shape[:2]
     if box_xywh.shape != (4,):
         raise ShapeError(f"a box to draw must be (4,), got {box_xywh.shape}.")
     if not np.isfinite(box_xywh).all():
@@ -103,13 +104,21 @@ def _draw_box(picture: np.ndarray, box_xywh: np.ndarray, line: int, how: DrawnBo
     x0, y0, x1, y1 = (round(float(value)) for value in np.clip(corners, -1e6, 1e6))
     for edge, color in ((1, (0, 0, 0)), (0, how.color)):
         out, thick = line + edge, line + 2 * edge
-        left, top, right, bottom = x0 - out, y0 - out, x1 + out, y1 + out
-        columns = _along(left, right, picture.shape[1], line, edge, how.dashed)
-        rows = _along(top, bottom, picture.shape[0], line, edge, how.dashed)
+        left, right = _outside(x0, x1, out, width)
+        top, bottom = _outside(y0, y1, out, height)
+        columns = _along(left, right, width, line, edge, how.dashed)
+        rows = _along(top, bottom, height, line, edge, how.dashed)
         for start in (top, bottom - thick):
             picture[max(start, 0) : max(start + thick, 0), columns] = color
         for start in (left, right - thick):
             picture[rows, max(start, 0) : max(start + thick, 0)] = color
+
+
+def _outside(start: int, end: int, out: int, size: int) -> tuple[int, int]:
+    """Where the lines begin and end; at the picture's border they move in, so that they show."""
+    first = max(start - out, 0) if start >= 0 else start - out
+    last = min(end + out, size) if end <= size else end + out
+    return first, last
 
 
 def _along(start: int, end: int, size: int, line: int, edge: int, dashed: bool) -> np.ndarray:

@@ -45,10 +45,13 @@ def test_box_and_strip_leave_the_target_and_the_frame_alone() -> None:
     assert (picture[100:480] == 90).all()
 
 
-def test_a_box_at_the_border_of_the_frame_stays_in_it() -> None:
-    picture = drawn(box_xywh=np.array([600.0, 440.0, 40.0, 40.0]))
-    assert colored(picture[:480], PREDICTED).any()
-    assert not colored(picture[480:, 500:], PREDICTED).any()
+def test_a_box_at_the_border_of_the_frame_shows_all_its_sides() -> None:
+    for box in ([600.0, 440.0, 40.0, 40.0], [0.0, 0.0, 640.0, 480.0]):
+        picture = drawn(box_xywh=np.array(box), score=None)
+        lit = colored(picture[:480], PREDICTED)
+        assert lit[-3:].sum() >= 3 * 40  # the bottom
+        assert lit[:, -3:].sum() >= 3 * 40  # the right
+        assert not colored(picture[480:], PREDICTED).any()
 
 
 def test_the_bar_is_as_long_as_the_score() -> None:

@@ -60,7 +60,7 @@ class CaptionedVideo:
         picture = self._draw(
             step.image,
             step.box_xywh,
-            f"frame {step.frame}  {step.seconds:.1f} s",
+            f"frame {step.frame}  {step.seconds:.2f} s",
             step.score,
             shown_conditions(step) if self._shows_conditions else None,
             step.problem is not None,
