@@ -104,6 +104,7 @@ def _track(options: argparse.Namespace, stop: StopRequest) -> None:
     from mtl.tracking.video.reporting import ForMachines, ForPeople, summary_lines
     from mtl.tracking.video.result_files import OutputPaths, ResultFiles
     from mtl.tracking.video.source import opening
+    from mtl.tracking.video.stream import without_password
     from mtl.tracking.video.summary import Summary
 
     if options.max_frames is not None and options.max_frames < 2:
@@ -116,7 +117,8 @@ def _track(options: argparse.Namespace, stop: StopRequest) -> None:
         tracker = Tracker.open(options.model, device, options.conditions)
         head = tracker.step.condition_head
         names = None if head is None else head.names
-        image, frames = opening(source.frames(), options.video)
+        shown = without_password(options.video)
+        image, frames = opening(source.frames(), shown)
         if box_xywh is None:
             box_xywh = pick_box(image)
         watch = None if names is None else ChallengeWatch()
@@ -124,7 +126,7 @@ def _track(options: argparse.Namespace, stop: StopRequest) -> None:
         first = next(steps)  # where the box fits, before there are files
         paths.make_folder()
         sinks: list[Sink] = [ResultFiles(paths, names)]
-        summary = Summary(source=options.video, model=options.model)
+        summary = Summary(source=shown, model=options.model)
         if not options.no_video:
             video = CaptionedVideo(paths.video, source.rate, draw_captioned, names is not None)
             summary.encoder = video.writer.encoder

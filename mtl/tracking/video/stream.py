@@ -48,7 +48,7 @@ class Stream:
     dropped = 0
 
     def __init__(self, place: str, max_pixels: int) -> None:
-        self.place = place
+        self.shown = without_password(place)
         self.name = _name(place)
         self.live = place.partition("://")[0].lower() in LIVE_SCHEMES
         self.ending: str | None = None
@@ -57,8 +57,8 @@ class Stream:
             self._container = av.open(place, options=_options(place), timeout=TIMEOUTS_S)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise DataError(
-                f"video {_shown(place)} cannot be opened ({_reason(error)}); check that it is "
-                "whole and plays elsewhere."
+                f"video {self.shown} cannot be opened ({_reason(error)}); check that it is whole "
+                "and plays elsewhere."
             ) from None
         try:
             self._stream = self._checked_stream()
@@ -90,7 +90,7 @@ class Stream:
             yield Frame(found, seconds, image, problem)
         if not found:
             raise DataError(
-                f"video {_shown(self.place)} has no frame that can be decoded"
+                f"video {self.shown} has no frame that can be decoded"
                 f"{f' ({self.ending})' if self.ending else ''}; check that it plays elsewhere."
             )
         self.ending = self.ending or self._missing(found)
@@ -101,17 +101,17 @@ class Stream:
 
     def _checked_stream(self) -> Any:
         if not self._container.streams.video:
-            raise DataError(f"{_shown(self.place)} holds no video; name a video file.")
+            raise DataError(f"{self.shown} holds no video; name a video file.")
         stream = self._container.streams.video[0]
         codec = stream.codec_context
         if codec is None:
             raise DataError(
-                f"video {_shown(self.place)} is coded in a way for which the installed FFmpeg has "
+                f"video {self.shown} is coded in a way for which the installed FFmpeg has "
                 "no decoder; convert it: ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p OUT.mp4."
             )
         if codec.width * codec.height > self._max_pixels:
             raise DataError(
-                f"video {_shown(self.place)} has {codec.width} x {codec.height} pixels a frame, "
+                f"video {self.shown} has {codec.width} x {codec.height} pixels a frame, "
                 f"more than {self._max_pixels}; shrink it."
             )
         # Threads by frame would delay errors to later packets; by slice they stay where they are.
@@ -199,12 +199,12 @@ def _reason(error: Exception) -> str:
     return " ".join(str(text).split()) or type(error).__name__
 
 
-def _shown(place: str) -> str:
-    """A place without the password in it."""
-    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", place)
+def without_password(place: str) -> str:
+    """A place as it may be printed and kept."""
+    return re.sub(r"(://[^/@:]*):[^/]*@", r"\1:***@", place)
 
 
 def _name(place: str) -> str:
-    address = re.sub(r"://[^/@]*@", "://", place).partition("?")[0]
+    address = re.sub(r"://[^/]*@", "://", place).partition("?")[0]
     path = address.partition("://")[2] if is_remote(place) else PurePosixPath(address).stem
     return re.sub(r"[^A-Za-z0-9._-]+", "_", path).strip("._-") or "video"

@@ -9,7 +9,7 @@ import pytest
 
 from mtl.errors import DataError
 from mtl.tracking.video.source import Frame
-from mtl.tracking.video.stream import Stream
+from mtl.tracking.video.stream import Stream, without_password
 from tests.tracking.video.videos import FRAMES, damage, packets, rendered, write_video
 
 MAX_PIXELS = 10**6
@@ -139,3 +139,9 @@ def test_a_variable_rate_keeps_its_times(tmp_path: Path) -> None:
     subprocess.run([*words.split(), str(tmp_path / "w.mp4")], check=True)
     _, frames = read(tmp_path / "w.mp4")
     np.testing.assert_allclose([f.seconds for f in frames], np.arange(8) * 0.15, atol=0.001)
+
+
+def test_a_password_is_neither_printed_nor_part_of_a_name(tmp_path: Path) -> None:
+    assert without_password("rtsp://user:se@cret@host/bay") == "rtsp://user:***@host/bay"
+    assert without_password("http://host:80/a@b.mp4") == "http://host:80/a@b.mp4"
+    assert without_password("harbour.mp4") == "harbour.mp4"
