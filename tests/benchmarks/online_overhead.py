@@ -4,6 +4,9 @@ First what a small model holds over 3000 frames: it remembers every fifth frame,
 are full at frame 750. Then the share of a tracked frame that is spent outside the model's step
 (cutting, normalising, reading the box, putting it back), at the published size of HIPTrack with
 weights of noise on one thread of the CPU, for a small and a large target in frames of 1920x1080.
+
+Measured on an AMD EPYC: from frame 750 to 3000 tensors stay at 0.736 MiB and the process at 606.0
+MiB; 0.14 % of a frame is spent outside the network for the small target and 0.33 % for the large.
 """
 
 from __future__ import annotations
