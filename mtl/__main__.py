@@ -17,6 +17,7 @@ COMMANDS = (
     "export",
     "import_",
     "evaluate",
+    "track",
     "compare",
     "gradients",
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,10 +56,24 @@ def write_conditions(
         )
     if not np.isfinite(values[1:]).all():
         raise DataError(f"{sequence}: conditions must be finite; track the sequence again.")
-    lines = [",".join(predicted.names), "," * (len(predicted.names) - 1)]
-    lines += [",".join(f"{value:.6f}" for value in row) for row in values[1:]]
-    text = "\n".join(lines) + "\n"
+    lines = [names_line(predicted.names), empty_line(predicted.names)]
+    text = "".join([*lines, *map(values_line, values[1:])])
     write_atomically(conditions_file(results, tracker, sequence), text.encode())
+
+
+def names_line(names: Sequence[str]) -> str:
+    """The first line of a file."""
+    return ",".join(names) + "\n"
+
+
+def values_line(values: Iterable[float]) -> str:
+    """The line of a frame."""
+    return ",".join(f"{value:.6f}" for value in values) + "\n"
+
+
+def empty_line(names: Sequence[str]) -> str:
+    """The line of a frame about which the head was not asked."""
+    return "," * (len(names) - 1) + "\n"
 
 
 def read_conditions(

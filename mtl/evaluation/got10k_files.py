@@ -47,14 +47,24 @@ def write_result(
     if not (np.isfinite(boxes).all() and np.isfinite(seconds).all()):
         raise DataError(f"{sequence}: boxes and times must be finite; track the sequence again.")
     box_file, time_file = _paths(results, tracker, sequence)
-    time_lines = [f"{value:.8f}\n" for value in seconds]
-    box_lines = [",".join(f"{value:.4f}" for value in box) + "\n" for box in boxes]
+    time_lines = [time_line(value) for value in seconds]
+    box_lines = [box_line(box) for box in boxes]
     write_atomically(time_file, "".join(time_lines).encode())
     write_atomically(box_file, "".join(box_lines).encode())
     return TrackedSequence(
         np.array([[float(field) for field in line.split(",")] for line in box_lines]),
         np.array([float(line) for line in time_lines]),
     )
+
+
+def box_line(box_xywh: np.ndarray) -> str:
+    """The line of a box (4,) in pixels."""
+    return ",".join(f"{value:.4f}" for value in box_xywh) + "\n"
+
+
+def time_line(seconds: float) -> str:
+    """The line of the time that a frame took."""
+    return f"{seconds:.8f}\n"
 
 
 def read_result(results: Path, tracker: str, sequence: str) -> TrackedSequence:
