@@ -1,4 +1,4 @@
-"""Ray Data streams sample numbers to a training worker; clips are made on the way.
+"""Ray Data streams sample numbers to a training worker; samples are made on the way.
 
 A sample is a pure function of its number, so what travels is the number. It becomes pixels either
 in the worker's prefetch threads (`collate_fn`: nothing heavy crosses a process) or, with
@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,10 +18,10 @@ import ray
 import ray.data
 import torch
 
-from cluster.data import local_index
 from mtl.config.schema import RunConfig
-from mtl.data.clips import ClipSampler, collate
-from mtl.data.index import FrameIndex
+from mtl.data.clips import collate
+from mtl.families import Family, Indices
+from mtl.families.family import Sampler
 from mtl.tasks.task import Batch
 from mtl.training.distributed import world
 from mtl.training.numbers import training_numbers, validation_numbers
@@ -28,25 +29,17 @@ from mtl.training.numbers import training_numbers, validation_numbers
 logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
-class ClipMaker:
+class SampleMaker:
     """Numbers in, a batch of arrays out. Pickles small: the sampler is made where it is used."""
 
-    def __init__(self, config: RunConfig, index: FrameIndex, training: bool) -> None:
-        self._config, self._index, self._training = config, index, training
+    def __init__(self, family: Family, index: Any, training: bool) -> None:
+        self._family, self._index, self._training = family, index, training
 
     @functools.cached_property
-    def sampler(self) -> ClipSampler:
+    def sampler(self) -> Sampler:
         """The sampler over this machine's copy of the data."""
         cv2.setNumThreads(1)  # batches are made in parallel already
-        config = self._config
-        return ClipSampler(
-            local_index(config.data, self._index),
-            config.model,
-            config.augmentation,
-            config.data,
-            config.seed,
-            training=self._training,
-        )
+        return self._family.sampler(self._index, self._training)
 
     def __call__(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Batch of the samples whose numbers stand in the column `data`."""
@@ -60,15 +53,16 @@ class RayBatches:
     """This rank's batches of a run, by Ray Data."""
 
     def __init__(
-        self, config: RunConfig, train: FrameIndex, val: FrameIndex | None, device: torch.device
+        self, config: RunConfig, family: Family, indices: Indices, device: torch.device
     ) -> None:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
         context.execution_options.preserve_order = True
         self._config, self._device = config, device
-        self._train = ClipMaker(config, train, training=True)
-        self._val = ClipMaker(config, val, training=False) if val else None
+        self._train = SampleMaker(family, indices.train, training=True)
+        val = indices.val
+        self._val = None if val is None else SampleMaker(family, val, training=False)
 
     def training(self, first_step: int, last_step: int) -> Iterator[Batch]:
         """Micro-batches of the steps, as `mtl.training.loop.Batches` wants them."""
@@ -87,7 +81,7 @@ class RayBatches:
         numbers = validation_numbers(training.val_samples, micro_batch, rank, size)
         return self._stream(numbers, self._val) if self._val else iter(())
 
-    def _stream(self, numbers: list[np.ndarray], maker: ClipMaker) -> Iterator[Batch]:
+    def _stream(self, numbers: list[np.ndarray], maker: SampleMaker) -> Iterator[Batch]:
         """Batches of these numbers in this order; all but the last are of one size."""
         if not numbers:
             return
@@ -105,7 +99,7 @@ class RayBatches:
             yield {name: x.to(self._device, non_blocking=True) for name, x in batch.items()}
 
 
-def _make_tensors(maker: ClipMaker, rows: dict[str, np.ndarray]) -> Batch:
+def _make_tensors(maker: SampleMaker, rows: dict[str, np.ndarray]) -> Batch:
     return _to_tensors(maker(rows))
 
 

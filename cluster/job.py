@@ -12,13 +12,13 @@ import ray.train
 import ray.train.torch
 from rich.console import Console
 
-from cluster.data import Indices
 from cluster.failures import Action, decide
 from cluster.progress import Board, Display
 from cluster.settings import worker_environment
 from cluster.worker import Job, train_worker
 from mtl.config.schema import EvaluateConfig, RunConfig
 from mtl.errors import MtlError, ResourceError
+from mtl.families import Indices
 from mtl.training.run_folder import RunFolder
 
 

@@ -58,9 +58,9 @@ def check_init(config: RunConfig) -> None:
         return
     init = config.model.init
     if init is None:
-        if not config.traits.trains:
+        if not config.trains:
             raise ConfigError(
-                f"mode={config.mode} validates and tracks with weights as they are; "
+                "mode=pretrained validates and tracks with weights as they are; "
                 "give model.init=PATH of an import or a run."
             )
         return

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mtl.config.schema import RunConfig
-from mtl.report.run_report import report_run
+from mtl.families.report import report_run
 from mtl.training.run_folder import RunFolder
 
 ROWS = ("loss/total", "iou", "accuracy", "balanced_accuracy", "ao", "sr_50", "sr_75", "fps")

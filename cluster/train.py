@@ -21,7 +21,6 @@ import cluster.settings  # noqa: F401 - before Ray
 import ray
 from rich.console import Console
 
-from cluster.data import build_indices
 from cluster.job import connect, run_training
 from cluster.preflight import (
     check_init,
@@ -35,6 +34,7 @@ from cluster.summary import final_table, publish_report
 from mtl.config.load import load, preset_names
 from mtl.config.schema import RunConfig
 from mtl.errors import ConfigError, MtlError
+from mtl.families import family_of
 from mtl.training.run_folder import RunFolder
 
 USAGE = f"""usage: python cluster/train.py [PRESET|FILE.yaml] [section.key=value ...]
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_name(config, folder)
         check_init(config)
         console.print(f"run '{config.name}' in {folder.path}", markup=False)
-        indices = build_indices(config)
+        indices = family_of(config).indices()
         for split, index in indices.named().items():
             for reason, count in index.skipped.items():
                 console.print(f"{split}: {count} left out: {reason}", style="yellow", markup=False)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import ray
 import ray.train
@@ -15,17 +14,12 @@ import ray.train.torch
 import torch
 from torch import nn
 
-from cluster.data import Indices, local_index
 from cluster.ingest import RayBatches
 from cluster.reporter import RayReporter
-from mtl.benchmark.following import track_share
 from mtl.config.schema import RunConfig
-from mtl.evaluation.one_pass import summarize
+from mtl.families import Family, Indices, family_of
 from mtl.models.model_file import load_model
-from mtl.models.tracker import OnlineModel
 from mtl.models.weights import start_from
-from mtl.tasks.build import build_task
-from mtl.tracking.tracker import Tracker
 from mtl.training.distributed import gather_objects, world
 from mtl.training.loop import Run, train
 from mtl.training.plan import plan_of
@@ -45,14 +39,15 @@ class Job(NamedTuple):
 
 
 def train_worker(loop_config: dict[str, Job]) -> None:
-    """Train from the last checkpoint or the start to the end, then track with the best weights."""
+    """Train from the last checkpoint or the start to the end, then evaluate the best weights."""
     job = loop_config["job"]
     config, rank = job.config, world()[0]
     indices: Indices = ray.get(job.indices)
     torch.set_num_threads(config.training.num_threads or config.cluster.cpus_per_worker)
     device = ray.train.torch.get_device()
     state = _last_state()
-    task = build_task(config, indices.train)
+    family = family_of(config)
+    task = family.task(indices.train)
     seed_weights(config.seed)
     model = task.build_model()
     started = None
@@ -67,16 +62,17 @@ def train_worker(loop_config: dict[str, Job]) -> None:
     if rank == 0 and started:
         for line in (started.summary(), *started.notes):
             reporter.message(line)
-    batches = RayBatches(config, indices.train, indices.val, device)
+    batches = RayBatches(config, family, indices, device)
     train(Run(config, task, model, device, batches, reporter), state)
     if not state.finished:
-        _track(job, indices, model, device, folder, state, reporter)
+        _evaluate(family, config, indices, model, device, folder, state, reporter)
     if writer:
         writer.close()
 
 
-def _track(
-    job: Job,
+def _evaluate(
+    family: Family,
+    config: RunConfig,
     indices: Indices,
     model: nn.Module,
     device: torch.device,
@@ -84,31 +80,30 @@ def _track(
     state: TrainingState,
     reporter: RayReporter,
 ) -> None:
-    """Every rank tracks its share of the sequences, then the last lines and state are kept."""
-    config, (rank, size) = job.config, world()
+    """Every rank evaluates its share of the final splits; then the last lines and state are kept.
+
+    With the best weights, which are not always the last.
+    """
+    rank, size = world()
+    plan = plan_of(config)
     with tempfile.TemporaryDirectory() as scratch:
         weights, _ = load_model(folder.download(Path(scratch), "model.safetensors"))
         model.load_state_dict(weights)
         model.eval()
-        for split, shipped in indices.tracked.items():
-            index = local_index(config.data, shipped)
-            count = min(index.num_sequences, config.evaluation.max_sequences or sys.maxsize)
+        results = Path(scratch) / "results"
+        for split, index in indices.final.items():
             if rank == 0:
-                reporter.message(f"tracking {count} sequences of split '{split}'")
+                reporter.message(f"{family.final_stage} {family.size(index)} of split '{split}'")
             started = time.monotonic()
-            results = Path(scratch) / "results"
-            tracker = Tracker(cast(OnlineModel, model), config.model, device)
-            share = map(index.sequence, range(rank, count, size))
-            mine = list(track_share(tracker, share, config.data, results, str(config.name)))
-            folder.upload(results, "results")
+            mine = family.evaluate_share(model, index, device, rank, size, results)
             everyone = list(itertools.chain.from_iterable(gather_objects(mine)))
+            metrics = family.summarize(index, everyone, results)
+            folder.upload(results, "results")
             state.seconds += time.monotonic() - started
-            summary = summarize(everyone)
-            plan = plan_of(config)
             state.history.append(
-                {"epoch": plan.num_epochs, "stage": "tracking", "split": split}
+                {"epoch": plan.num_epochs, "stage": family.final_stage, "split": split}
                 | {"step": state.step, "samples": state.step * config.training.batch_size}
-                | {"seconds": round(state.seconds, 3), **summary.metrics}
+                | {"seconds": round(state.seconds, 3), **metrics}
             )
     state.finished = True
     state.model = {name: tensor.cpu() for name, tensor in model.state_dict().items()}

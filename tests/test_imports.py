@@ -26,6 +26,8 @@ BELOW = {
     "tasks": {"geometry", "conditions", "config", "data", "models", "losses", "evaluation"},
     "training": {"conditions", "config", "data", "models", "losses", "tasks"},
     "comparison": {"conditions", "config", "data", "models", "tasks", "training"},
+    "families": {"config", "data", "models", "evaluation", "tracking", "report", "benchmark"}
+    | {"tasks", "training"},
 }
 FREE = {"errors", "files"}
 

@@ -11,8 +11,10 @@ from typing import Protocol, cast
 import torch
 
 from mtl.conditions import OUTPUT_NAMES
-from mtl.config.schema import RunConfig
-from mtl.errors import ConfigError
+from mtl.config.schema import TrackerRunConfig
+from mtl.config.tracker_run import as_tracker
+from mtl.data.storage import absolute, is_remote, join, read_bytes
+from mtl.errors import CheckpointError, ConfigError
 from mtl.evaluation.one_pass import OnlineTracker
 from mtl.models.model_file import MODEL_FILE
 from mtl.models.tracker import OnlineModel
@@ -52,7 +54,7 @@ class ModelEntrant:
     source: str
     digest: str
     model: torch.nn.Module
-    config: RunConfig
+    config: TrackerRunConfig
     """That the model was trained with."""
     asks_conditions: bool
     """Whether the condition head runs, where there is one."""
@@ -128,11 +130,11 @@ def open_models(words: Sequence[str], asks_conditions: bool = True) -> list[Mode
 def _open(word: str, asks_conditions: bool) -> ModelEntrant:
     found = read_model(word)
     return ModelEntrant(
-        name=_name(found.source, 1),
-        source=found.source,
-        digest=found.digest,
-        model=found.model,
-        config=found.config,
+        name=_name(source, 1),
+        source=source,
+        digest=f"sha256-{hashlib.sha256(data).hexdigest()}",
+        model=model,
+        config=as_tracker(config, source),
         asks_conditions=asks_conditions,
     )
 

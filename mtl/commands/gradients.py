@@ -11,7 +11,7 @@ from mtl.commands.command import Commands
 if TYPE_CHECKING:
     from torch import nn
 
-    from mtl.config.schema import RunConfig
+    from mtl.config.schema import TrackerRunConfig
     from mtl.report.gradients import GradientReport, LayerGradients
     from mtl.training.gradient_flow import Layers, LayerSummary, Summary
 
@@ -103,17 +103,19 @@ def run(options: argparse.Namespace) -> None:
     console.print(f"written: gradients.csv, gradients.png in {options.out}", soft_wrap=True)
 
 
-def _open(source: str, overrides: list[str]) -> tuple[nn.Module | None, RunConfig]:
+def _open(source: str, overrides: list[str]) -> tuple[nn.Module | None, TrackerRunConfig]:
     """A model with trained weights if there are any, and the config."""
-    from mtl.config.load import load, load_text, preset_names, to_yaml
+    from mtl.config.load import load_text, load_tracker, preset_names, to_yaml
+    from mtl.config.tracker_run import as_tracker
     from mtl.errors import ConfigError
     from mtl.models.model_file import open_model
 
     path = Path(source)
     if source in preset_names() or not (path.is_dir() or path.suffix == ".safetensors"):
-        return None, load(source, overrides)
+        return None, load_tracker(source, overrides)
     model, saved = open_model(path)
-    config = load_text(to_yaml(saved), f"the config in {source}", overrides)
+    origin = f"the config in {source}"
+    config = as_tracker(load_text(to_yaml(saved), origin, overrides), origin)
     for key in FIXED:
         if getattr(config, key) != getattr(saved, key):
             raise ConfigError(
@@ -122,7 +124,7 @@ def _open(source: str, overrides: list[str]) -> tuple[nn.Module | None, RunConfi
     return model, config
 
 
-def _fresh(config: RunConfig) -> nn.Module:
+def _fresh(config: TrackerRunConfig) -> nn.Module:
     """The model a run of this config would begin with."""
     from mtl.models.build import build_model
     from mtl.models.weights import start_from

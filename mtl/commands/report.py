@@ -17,6 +17,6 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run it."""
-    from mtl.report.run_report import report_run
+    from mtl.families.report import report_run
 
     print(report_run(options.run_folder))

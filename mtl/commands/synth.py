@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from mtl.commands.command import Commands
-from mtl.config.load import load
+from mtl.config.load import load_tracker
 from mtl.errors import ConfigError
 
 
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> None:
     from mtl.data.synthetic import render_dataset
 
     words = [f"data.synthetic.{word}" for word in options.settings]
-    config = load("demo", words).data.synthetic
+    config = load_tracker("demo", words).data.synthetic
     if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
         raise ConfigError(f"{options.out} exists and is not an empty folder; name a new one.")
     render_dataset(options.out, config, splits=("train", "val", "test"))

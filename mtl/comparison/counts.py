@@ -9,11 +9,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from mtl.comparison.work import Work
-from mtl.config.schema import RunConfig
+from mtl.config.schema import TrackerRunConfig
 from mtl.models.build import build_model
 
 
-def parameters(config: RunConfig) -> tuple[int, int]:
+def parameters(config: TrackerRunConfig) -> tuple[int, int]:
     """Parameters of the model, and of its condition head with its fusion; none is allocated."""
     with torch.device("meta"):
         model: Any = build_model(config)

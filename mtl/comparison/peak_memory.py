@@ -15,14 +15,15 @@ import torch
 
 from mtl.comparison.work import WORKS
 from mtl.config.load import validate
-from mtl.config.schema import RunConfig
+from mtl.config.schema import TrackerRunConfig
+from mtl.config.tracker_run import as_tracker
 from mtl.errors import ResourceError
 
 CALLS = 2
 """The second training step is the first that has the optimiser's state from its start."""
 
 
-def peak_memory(config: RunConfig, work: str, device: torch.device) -> int:
+def peak_memory(config: TrackerRunConfig, work: str, device: torch.device) -> int:
     """Bytes.
 
     Args:
@@ -52,7 +53,8 @@ def _main() -> None:
     torch.set_num_threads(int(sys.argv[1]))
     order = json.load(sys.stdin)
     device = torch.device(order["device"])
-    work = WORKS[order["work"]](validate(order["config"], "the comparison's config"), device)
+    config = validate(order["config"], "the comparison's config")
+    work = WORKS[order["work"]](as_tracker(config, "the comparison's config"), device)
     for _ in range(CALLS):
         work()
     print(_peak_bytes(device))  # noqa: T201 - the answer to the process that asked

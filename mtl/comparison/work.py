@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mtl.conditions import ATTRIBUTE_NAMES, CONDITIONS
-from mtl.config.schema import RunConfig
+from mtl.config.schema import TrackerRunConfig
 from mtl.data.frame_index import FrameIndex
 from mtl.models.build import build_model
 from mtl.models.memory import RingMemory
@@ -27,7 +27,7 @@ NO_DATA = FrameIndex("", "train", pa.table({}), (), np.zeros(1, dtype=np.int64))
 class Work(Protocol):
     """Something a model does that can be repeated."""
 
-    def __init__(self, config: RunConfig, device: torch.device) -> None:
+    def __init__(self, config: TrackerRunConfig, device: torch.device) -> None:
         """Prepare everything."""
 
     def __call__(self) -> None:
@@ -37,7 +37,7 @@ class Work(Protocol):
 class TrainingStep:
     """Forward, backward and optimiser step of one micro-batch in the last epoch of a run."""
 
-    def __init__(self, config: RunConfig, device: torch.device) -> None:
+    def __init__(self, config: TrackerRunConfig, device: torch.device) -> None:
         torch.manual_seed(config.seed)
         self.config = config
         self.device = device
@@ -68,7 +68,7 @@ class TrackedFrame:
     The frame's number is one at which nothing is written.
     """
 
-    def __init__(self, config: RunConfig, device: torch.device) -> None:
+    def __init__(self, config: TrackerRunConfig, device: torch.device) -> None:
         torch.manual_seed(config.seed)
         model: Any = build_model(config).to(device).eval().requires_grad_(False)
         self.model = cast(OnlineModel, model)
@@ -105,12 +105,12 @@ def _filled(model: Any, start: Any, search: Tensor, sizes: Tensor) -> Any:
     return memory
 
 
-def micro_batch_size(config: RunConfig) -> int:
+def micro_batch_size(config: TrackerRunConfig) -> int:
     """Clips that go through the model at once."""
     return config.training.batch_size // (config.cluster.workers * config.training.accumulate)
 
 
-def noise_batch(config: RunConfig, clips: int, device: torch.device) -> Batch:
+def noise_batch(config: TrackerRunConfig, clips: int, device: torch.device) -> Batch:
     """A batch of clips with the keys that training has, of which nothing can be learned."""
     generator = torch.Generator().manual_seed(config.seed)
     model = config.model

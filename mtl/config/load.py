@@ -13,10 +13,19 @@ from typing import Any, TypeVar, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from mtl.config.schema import Config, EvaluateConfig, RunConfig
+from mtl.config.schema import Config, EvaluateConfig, RunConfig, TrackerRunConfig
+from mtl.config.tracker_run import as_tracker
 from mtl.errors import ConfigError
 
 _Schema = TypeVar("_Schema", bound=Config)
+
+RUN_SCHEMAS: dict[str, type[RunConfig]] = {
+    "hiptrack": TrackerRunConfig,
+    "simtrack": TrackerRunConfig,
+}
+"""What the keys of a run are, by `model.family`."""
+DEFAULT_FAMILY = "hiptrack"
+"""Of a config that names none."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -72,7 +81,16 @@ def load_text(text: str, origin: str, overrides: Sequence[str] = ()) -> RunConfi
     Raises:
         ConfigError: as `load`.
     """
-    return _overridden(RunConfig, _parse(text, origin), origin, overrides)
+    return _overridden(_parse(text, origin), origin, overrides)
+
+
+def load_tracker(source: str, overrides: Sequence[str] = ()) -> TrackerRunConfig:
+    """As `load`, for what only trackers do.
+
+    Raises:
+        ConfigError: as `load`, and if the config is of another family.
+    """
+    return as_tracker(load(source, overrides), f"'{source}'")
 
 
 def load_evaluation(defaults: EvaluateConfig, overrides: Sequence[str]) -> EvaluateConfig:
@@ -82,20 +100,33 @@ def load_evaluation(defaults: EvaluateConfig, overrides: Sequence[str]) -> Evalu
         ConfigError: as `load`.
     """
     values = defaults.model_dump(mode="json")
-    return _overridden(EvaluateConfig, values, "the defaults", overrides)
-
-
-def _overridden(
-    schema: type[_Schema], values: dict[str, Any], origin: str, overrides: Sequence[str]
-) -> _Schema:
     for word in overrides:
         _apply(values, word)
-    return _validated(schema, values, origin, tuple(word.split("=", 1)[0] for word in overrides))
+    return _validated(EvaluateConfig, values, "the defaults", _keys(overrides))
+
+
+def _overridden(values: dict[str, Any], origin: str, overrides: Sequence[str]) -> RunConfig:
+    for word in overrides:
+        _apply(values, word)
+    return _validated(_run_schema(values, origin), values, origin, _keys(overrides))
+
+
+def _keys(overrides: Sequence[str]) -> tuple[str, ...]:
+    return tuple(word.split("=", 1)[0] for word in overrides)
+
+
+def _run_schema(values: Mapping[str, Any], origin: str) -> type[RunConfig]:
+    model = values.get("model")
+    family = model.get("family", DEFAULT_FAMILY) if isinstance(model, dict) else DEFAULT_FAMILY
+    if family not in RUN_SCHEMAS:
+        known = ", ".join(f"'{name}'" for name in RUN_SCHEMAS)
+        raise ConfigError(f"'model.family' in {origin} must be one of {known}, got '{family}'")
+    return RUN_SCHEMAS[family]
 
 
 def validate(values: Mapping[str, Any], origin: str) -> RunConfig:
     """Check plain values against the schema; `origin` names their file in messages."""
-    return _validated(RunConfig, values, origin)
+    return _validated(_run_schema(values, origin), values, origin)
 
 
 def _validated(
@@ -127,7 +158,7 @@ def _path(values: Any, location: Sequence[int | str]) -> Iterator[str]:
 
 
 def _tags(values: Mapping[str, Any]) -> tuple[Any, ...]:
-    return values.get("kind"), values.get("family", "hiptrack")
+    return values.get("kind"), values.get("family", DEFAULT_FAMILY)
 
 
 def to_yaml(config: RunConfig) -> str:

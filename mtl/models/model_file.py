@@ -17,6 +17,7 @@ from torch import nn
 from mtl.conditions import OUTPUT_NAMES
 from mtl.config.load import validate
 from mtl.config.schema import RunConfig
+from mtl.config.tracker_run import as_tracker
 from mtl.errors import CheckpointError
 from mtl.models.build import build_model
 from mtl.models.class_order import canonical_head
@@ -31,6 +32,7 @@ def save_model(
     config: RunConfig,
     metrics: dict[str, Any],
     source: Mapping[str, str] | None = None,
+    classes: Any = None,
 ) -> None:
     """Write weights with what is needed to use them: config, class order, versions, metrics.
 
@@ -40,11 +42,14 @@ def save_model(
         config: of the run.
         metrics: of these weights.
         source: where imported weights come from, kept beside the rest.
+        classes: names of the outputs, plain lists and maps; none: those of a condition head.
     """
+    if classes is None:
+        classes = OUTPUT_NAMES[as_tracker(config, "the config").traits.answers or "classes"]
     metadata = {
         "family": config.model.family,
         "config": json.dumps(config.model_dump(mode="json")),
-        "classes": json.dumps(OUTPUT_NAMES[config.traits.answers or "classes"]),
+        "classes": json.dumps(classes),
         "versions": json.dumps(
             {
                 "python": platform.python_version(),

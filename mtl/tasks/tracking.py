@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from mtl.config.schema import HIPTrackConfig, RunConfig, StageConfig
+from mtl.config.schema import HIPTrackConfig, StageConfig, TrackerRunConfig
 from mtl.data.class_weights import training_class_weights
 from mtl.data.index import FrameIndex
 from mtl.data.normalize import normalize
@@ -27,7 +27,7 @@ LOSS_NAMES = ("giou", "l1", "location", "classification", "severity")
 class TrackingTask:
     """Losses, metrics and learning parts of a tracker on clips of a template and T frames."""
 
-    def __init__(self, config: RunConfig, index: FrameIndex) -> None:
+    def __init__(self, config: TrackerRunConfig, index: FrameIndex) -> None:
         self.config = config
         self.index = index
         loss = config.loss
@@ -158,7 +158,7 @@ class HIPTrackTask(TrackingTask):
         return model(*inputs, keep, size_features)
 
 
-def _condition_loss(config: RunConfig, index: FrameIndex) -> ConditionLoss | None:
+def _condition_loss(config: TrackerRunConfig, index: FrameIndex) -> ConditionLoss | None:
     """Of the mode's targets, weighed by the classes of the training split where that is asked."""
     targets, weights = config.traits.targets, None
     if targets is None:

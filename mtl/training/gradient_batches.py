@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from mtl.config.schema import RunConfig
+from mtl.config.schema import TrackerRunConfig
 from mtl.data.clips import ClipSampler, collate
 from mtl.data.frame_index import FrameIndex
 from mtl.losses.weighting import LossGroups
@@ -30,7 +30,7 @@ class GradientStudy:
     """
 
     def __init__(
-        self, config: RunConfig, task: Task, model: nn.Module, index: FrameIndex, epoch: int
+        self, config: TrackerRunConfig, task: Task, model: nn.Module, index: FrameIndex, epoch: int
     ) -> None:
         *_, stage = config.running_stages.values()
         task.set_mode(model, stage.model_copy(update={"freeze": {}}))

@@ -96,7 +96,7 @@ def _validate_only(run: Run, state: TrainingState) -> None:
     measured = validate(run, epoch=0)
     state.seconds += time.monotonic() - start
     if measured:
-        place = {"epoch": 0, "stage": run.config.mode, "split": "val", "step": 0, "samples": 0}
+        place = {"epoch": 0, "stage": "pretrained", "split": "val", "step": 0, "samples": 0}
         state.history.append({**place, "seconds": round(state.seconds, 3), **measured})
     _keep(run, state, None, None, improved=True)
 

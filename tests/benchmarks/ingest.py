@@ -21,14 +21,14 @@ import torch
 
 from cluster.ingest import RayBatches
 from mtl.config.load import load
-from mtl.data.index import build_index
+from mtl.families import family_of
 
 
 def samples_per_second(decode_in_tasks: bool, num_steps: int) -> float:
     """Speed of one pass over `num_steps` batches, from the first batch to the last."""
     config = load("demo", [f"cluster.decode_in_tasks={str(decode_in_tasks).lower()}"])
-    index = build_index(config.data, "train")
-    batches = RayBatches(config, index, None, torch.device("cpu"))
+    family = family_of(config)
+    batches = RayBatches(config, family, family.indices(), torch.device("cpu"))
     stream = batches.training(0, num_steps + 1)
     next(stream)
     start = time.perf_counter()

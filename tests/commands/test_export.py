@@ -11,7 +11,7 @@ import torch
 from mtl.__main__ import main
 from mtl.conditions import CONDITIONS
 from mtl.config.load import load
-from mtl.config.schema import RunConfig
+from mtl.config.schema import TrackerRunConfig
 from mtl.errors import ExportError
 from mtl.models.build import build_model
 from mtl.models.export.formats import TorchExport
@@ -21,13 +21,13 @@ from mtl.models.model_file import load_model, open_model, save_model
 from tests.models.export.exported import config_of
 
 
-def run_config(family: str, mode: str = "mtl_hard", fusion: Any = None) -> RunConfig:
+def run_config(family: str, mode: str = "mtl_hard", fusion: Any = None) -> TrackerRunConfig:
     config = load("demo", [f"mode={mode}", "head.hidden_width=8", "head.size_features=false"])
     head = config.head.model_copy(update={"fusion": fusion})
     return config.model_copy(update={"model": config_of(family), "head": head})
 
 
-def saved(folder: Path, config: RunConfig) -> Path:
+def saved(folder: Path, config: TrackerRunConfig) -> Path:
     torch.manual_seed(0)
     file = folder / "model.safetensors"
     save_model(file, build_model(config).state_dict(), config, {"iou": 0.5})

@@ -11,7 +11,7 @@ import torch
 from mtl.conditions import ATTRIBUTE_NAMES, CONDITIONS, IGNORE
 from mtl.config.load import load
 from mtl.config.modes import MODES
-from mtl.config.schema import RunConfig, SyntheticConfig
+from mtl.config.schema import SyntheticConfig, TrackerRunConfig
 from mtl.data.clips import ClipSampler, collate
 from mtl.data.index import FrameIndex, build_index
 from mtl.data.synthetic import render_dataset
@@ -55,14 +55,16 @@ def bare_root(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     return folder
 
 
-def setting(family: str, mode: str, root: Path, *words: str) -> tuple[RunConfig, FrameIndex, Task]:
+def setting(
+    family: str, mode: str, root: Path, *words: str
+) -> tuple[TrackerRunConfig, FrameIndex, Task]:
     preset, *sizes = TINY[family]
     config = load(preset, [*sizes, f"data.root={root}", f"mode={mode}", *words])
     index = build_index(config.data, "train")
     return config, index, build_task(config, index)
 
 
-def batch_of(config: RunConfig, index: FrameIndex, count: int = 8) -> Batch:
+def batch_of(config: TrackerRunConfig, index: FrameIndex, count: int = 8) -> Batch:
     sampler = ClipSampler(
         index, config.model, config.augmentation, config.data, config.seed, training=True
     )

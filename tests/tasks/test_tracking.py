@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mtl.config.load import load
-from mtl.config.schema import RunConfig, StageConfig, SyntheticConfig
+from mtl.config.schema import StageConfig, SyntheticConfig, TrackerRunConfig
 from mtl.data.clips import ClipSampler, collate
 from mtl.data.index import FrameIndex, build_index
 from mtl.data.synthetic import render_dataset
@@ -22,13 +22,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return render_dataset(tmp_path_factory.mktemp("data") / "root", SIZES)
 
 
-def setting(root: Path, *words: str) -> tuple[RunConfig, FrameIndex, Task]:
+def setting(root: Path, *words: str) -> tuple[TrackerRunConfig, FrameIndex, Task]:
     config = load("demo", [f"data.root={root}", *words])
     index = build_index(config.data, "train")
     return config, index, build_task(config, index)
 
 
-def batch_of(config: RunConfig, index: FrameIndex, numbers: range) -> Batch:
+def batch_of(config: TrackerRunConfig, index: FrameIndex, numbers: range) -> Batch:
     sampler = ClipSampler(
         index, config.model, config.augmentation, config.data, config.seed, training=True
     )

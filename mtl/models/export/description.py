@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mtl.config.schema import RunConfig
+from mtl.config.schema import TrackerRunConfig
 from mtl.models.export.program import Exportable, Port, Program
 
 TEMPLATE_BOX = {
@@ -34,7 +34,7 @@ BOX = (
 )
 
 
-def describe(exportable: Exportable, config: RunConfig) -> dict[str, Any]:
+def describe(exportable: Exportable, config: TrackerRunConfig) -> dict[str, Any]:
     """All of export.json that does not depend on which files there are."""
     model = config.model
     head = exportable.answer.head

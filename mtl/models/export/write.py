@@ -16,7 +16,8 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from mtl.config.schema import RunConfig
+from mtl.config.schema import TrackerRunConfig
+from mtl.config.tracker_run import as_tracker
 from mtl.errors import ExportError
 from mtl.files import write_atomically
 from mtl.models.condition_head import ConditionHead
@@ -45,7 +46,7 @@ class Subject:
     """What is exported."""
 
     model: nn.Module
-    config: RunConfig
+    config: TrackerRunConfig
     metrics: dict[str, Any]
     """Of the model file."""
     conditions: bool
@@ -137,7 +138,8 @@ def read_subject(
         CheckpointError: the model cannot be read.
         ExportError: the model has no head to answer with, or needs the one that is not wanted.
     """
-    opened, config = open_model(source)
+    opened, saved = open_model(source)
+    config = as_tracker(saved, str(source))
     model = cast(Any, opened)
     _, metadata = load_model(source / MODEL_FILE if source.is_dir() else source)
     head: ConditionHead | None = model.condition_head

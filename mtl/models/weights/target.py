@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mtl.config.load import validate
-from mtl.config.schema import RunConfig
+from mtl.config.schema import RunConfig, TrackerRunConfig
 from mtl.models.build import build_model
 from mtl.models.class_order import HEAD
 from mtl.models.freeze import Parted
@@ -46,6 +46,8 @@ def target_for(config: RunConfig, head: Mapping[str, str]) -> Target:
         config: sizes of the model.
         head: the file's entries of a condition head -> their names here.
     """
+    if not isinstance(config, TrackerRunConfig):
+        return Target(config)
     values: dict[str, Any] = config.model_dump(mode="json")
     if head:
         fuses = any(name.startswith(f"{HEAD}residual.") for name in head.values())

@@ -10,17 +10,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from mtl.config.schema import RunConfig
+from mtl.config.schema import TrackerRunConfig
 from mtl.errors import ConfigError, MtlError
 from mtl.models.weights import Imported, Wishes, import_files
 
 
-def bring(path: Path | list[Path], family: str, config: RunConfig, **wishes: Any) -> Imported:
+def bring(
+    path: Path | list[Path], family: str, config: TrackerRunConfig, **wishes: Any
+) -> Imported:
     paths = path if isinstance(path, list) else [path]
     return import_files(paths, Wishes(family, config, **wishes))
 
 
-def refused(path: Path | list[Path], family: str, config: RunConfig, **wishes: Any) -> str:
+def refused(path: Path | list[Path], family: str, config: TrackerRunConfig, **wishes: Any) -> str:
     """The one sentence with which an import is refused."""
     with pytest.raises(MtlError) as caught:
         bring(path, family, config, **wishes)

@@ -16,7 +16,7 @@ from timm.layers import QuickGELU
 from torch import Tensor, nn
 
 from mtl.config.load import validate
-from mtl.config.schema import RunConfig
+from mtl.config.schema import TrackerRunConfig
 from mtl.models.build import build_model
 from tests.models.small import SMALL
 
@@ -32,7 +32,7 @@ SMALL_SIMTRACK: dict[str, Any] = {
 }
 
 
-def run_config(family: str, mode: str = "finetune_bbox", **changes: Any) -> RunConfig:
+def run_config(family: str, mode: str = "finetune_bbox", **changes: Any) -> TrackerRunConfig:
     """A small run of a family; `changes` replace keys of its model, `head` those of its head."""
     head = {"hidden_width": 12, **changes.pop("head", {})}
     model = {**(SMALL_SIMTRACK if family == "simtrack" else SMALL), **changes}
@@ -40,7 +40,7 @@ def run_config(family: str, mode: str = "finetune_bbox", **changes: Any) -> RunC
     return validate({"mode": mode, "model": model, "head": head, "stages": stages}, "the test")
 
 
-def small_weights(config: RunConfig, seed: int = 0) -> dict[str, Tensor]:
+def small_weights(config: TrackerRunConfig, seed: int = 0) -> dict[str, Tensor]:
     """Weights of a freshly made model, different in every entry."""
     torch.manual_seed(seed)
     state = build_model(config).state_dict()

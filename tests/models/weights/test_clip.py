@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mtl.config.schema import RunConfig
+from mtl.config.schema import TrackerRunConfig
 from mtl.models.build import build_model
 from mtl.models.simtrack import SimTrack
 from mtl.models.weights import Imported
@@ -24,7 +24,7 @@ from tests.models.weights.sources import (
 )
 
 
-def clip_tokens(imported: Imported, config: RunConfig, images: Tensor) -> Tensor:
+def clip_tokens(imported: Imported, config: TrackerRunConfig, images: Tensor) -> Tensor:
     """What SimTrack's tower makes of pictures of 14 x 14 patches."""
     model = build_model(config)
     assert isinstance(model, SimTrack)

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mtl.conditions import CLASS_ORDERS, CONDITIONS
-from mtl.config.schema import RunConfig
+from mtl.config.schema import TrackerRunConfig
 from mtl.errors import CheckpointError
 from mtl.models.build import build_model
 from mtl.models.model_file import load_model, save_model
@@ -23,7 +23,7 @@ from tests.models.weights.sources import run_config, small_clip, small_vit, smal
 FAMILIES = ("hiptrack", "simtrack")
 
 
-def saved(folder: Path, config: RunConfig, seed: int = 0) -> tuple[Path, dict[str, Tensor]]:
+def saved(folder: Path, config: TrackerRunConfig, seed: int = 0) -> tuple[Path, dict[str, Tensor]]:
     """A run folder with different weights in every entry."""
     folder.mkdir()
     weights = small_weights(config, seed)
@@ -37,7 +37,9 @@ def rename_classes(file: Path, names: tuple[str, ...]) -> None:
     save_file(weights, file, metadata | {"classes": json.dumps(names)})
 
 
-def start(config: RunConfig, path: Path) -> tuple[dict[str, Tensor], Report, dict[str, Tensor]]:
+def start(
+    config: TrackerRunConfig, path: Path
+) -> tuple[dict[str, Tensor], Report, dict[str, Tensor]]:
     """The model's weights after a start, its report, and its weights before."""
     torch.manual_seed(99)
     model = build_model(config)
@@ -48,7 +50,7 @@ def start(config: RunConfig, path: Path) -> tuple[dict[str, Tensor], Report, dic
     return model.state_dict(), report, before
 
 
-def refused(config: RunConfig, path: Path) -> str:
+def refused(config: TrackerRunConfig, path: Path) -> str:
     """The one sentence both the driver and a worker would say."""
     with pytest.raises(CheckpointError) as on_driver:
         check_start(config, path)

@@ -1,37 +1,19 @@
-"""The report of a run folder: its numbers, and frames of the sequences it tracked."""
+"""Frames of the sequences a run tracked, for its report."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from mtl.config.load import load
 from mtl.config.schema import DataConfig
+from mtl.data.frame_index import FrameIndex
 from mtl.data.images import read_image
-from mtl.data.index import FrameIndex, build_index
-from mtl.errors import DataError
 from mtl.evaluation.got10k_files import find_results, read_result
 from mtl.report.frames import Picture, draw_tracked
-from mtl.report.write import write_report
 
 SEQUENCES = 6
 """Sequences shown, spread evenly over those tracked."""
 MOMENTS = (0.5, 1.0)
 """Frames shown of each, as shares of its length."""
-
-
-def report_run(run_folder: Path) -> Path:
-    """Write report.html of a local run folder; returns its path.
-
-    Raises:
-        DataError: the folder is no run's, or something in it cannot be read.
-    """
-    if not (run_folder / "config.yaml").is_file():
-        raise DataError(f"{run_folder} is no run folder: it has no config.yaml; name one of runs/.")
-    config = load(str(run_folder / "config.yaml"))
-    pictures: list[Picture] = []
-    for split in config.evaluation.splits:
-        pictures += tracked_pictures(config.data, build_index(config.data, split), run_folder)
-    return write_report(run_folder, pictures)
 
 
 def tracked_pictures(data: DataConfig, index: FrameIndex, run_folder: Path) -> list[Picture]:
