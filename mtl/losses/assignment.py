@@ -7,7 +7,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mtl.config.unified import DetectionLossConfig
 from mtl.geometry.boxes import iou, xywh_to_xyxy
 from mtl.models.unified.grid import DetectionGrid
 
@@ -106,17 +105,6 @@ def assign(
         coordinates[image, slot, :, row, column] = candidates.coordinates[now]
         classes[image, objects.labels[candidates.object[now]], row, column] = 1.0
     return Assignment(taken, coordinates, classes)
-
-
-def assign_for(
-    objects: Objects,
-    grid: DetectionGrid,
-    image_size: tuple[int, int],
-    config: DetectionLossConfig,
-    center_span: float,
-) -> Assignment:
-    """`assign` as a config has it."""
-    return assign(objects, grid, image_size, config.assignment, center_span)
 
 
 def _candidates(

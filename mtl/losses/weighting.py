@@ -192,8 +192,13 @@ class LearnableWeights(LearnedWeighting):
         self.descend(gradient)
 
     def _weights(self) -> Tensor:
-        shares = self.values.sigmoid()
-        return shares / shares.sum()
+        return normalized_sigmoids(self.values)
+
+
+def normalized_sigmoids(raw: Tensor) -> Tensor:
+    """Weights (K,) that add up to 1 from raw numbers (K,): sigmoid(r) over the sum of all."""
+    shares = raw.sigmoid()
+    return shares / shares.sum()
 
 
 class UncertaintyWeights(LearnedWeighting):

@@ -11,7 +11,7 @@ from mtl.geometry.boxes import cxcywh_to_xyxy
 
 
 class DetectionGrid(NamedTuple):
-    """A detection map before and after the sigmoid; n slots and C classes in each of h x w cells."""
+    """A detection map before and after the sigmoid: n slots and C classes in h x w cells."""
 
     values: Tensor
     """(B, 5 n + C, h, w) in [0, 1]."""
