@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol, cast
 
 import torch
+from timm.layers import DropPath
 from torch import nn
 
 from mtl.config.schema import FrozenPart
@@ -63,5 +64,5 @@ def apply_stage_mode(model: nn.Module, freeze: Mapping[str, FrozenPart]) -> None
         for part in parts[name]:
             part.train(not how.eval_mode)
             for module in part.modules():
-                if isinstance(module, StochasticDepth):
+                if isinstance(module, (StochasticDepth, DropPath)):
                     module.train(how.stochastic_depth)
