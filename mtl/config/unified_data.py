@@ -144,8 +144,6 @@ class SegmentationAugmentation(Config):
     """Smallest factor on the image before it is cropped or padded back to size; 0.5 is usual."""
     max_scale: PositiveFloat = 1.0
     """Largest factor on the image before it is cropped or padded back to size; 2 is usual."""
-    keep_aspect_ratio: bool = False
-    """Scale the longer side alone while training and pad with ignored pixels, do not squeeze."""
 
     @property
     def still(self) -> bool:

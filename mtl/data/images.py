@@ -44,8 +44,7 @@ def read_image(uri: str, max_pixels: int) -> np.ndarray:
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
         raise DataError(
-            f"picture {uri} cannot be read ({reason}); restore it or leave its sequence out of "
-            "list.txt."
+            f"picture {uri} cannot be read ({reason}); restore it or take it out of the set's list."
         ) from None
     kind = _kind(data)
     if kind is None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mtl.config.schema import SyntheticConfig
+from mtl.config.schema import Config, SyntheticConfig
 from mtl.data.synthetic.sequence import RENDERER_VERSION
 from mtl.data.synthetic.writer import render_dataset
 
@@ -45,10 +45,25 @@ def embedded_dataset(
         ConfigError: if the configuration cannot be rendered.
         DataError: if a file cannot be written.
     """
-    text = json.dumps(
-        {"version": RENDERER_VERSION, **config.model_dump(mode="json")}, sort_keys=True
+    name = folder_name("synthetic", RENDERER_VERSION, config)
+    return rendered_folder(
+        name, lambda root: render_dataset(root, config, ("train", "val"), progress)
     )
-    name = f"synthetic-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def folder_name(kind: str, version: int, config: Config) -> str:
+    """Name of a rendered data set: its kind and a hash of all that decides its bytes."""
+    text = json.dumps({"version": version, **config.model_dump(mode="json")}, sort_keys=True)
+    return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def rendered_folder(name: str, render: Callable[[Path], object]) -> Path:
+    """The cached folder of a name, rendered if it is not there; whole or not at all.
+
+    Args:
+        name: from `folder_name`.
+        render: fills an empty folder.
+    """
     parent = cache_folder()
     root = parent / name
     if root.is_dir():
@@ -57,7 +72,7 @@ def embedded_dataset(
     _remove_stale(parent)
     partial = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{name}-", dir=parent))
     try:
-        render_dataset(partial, config, ("train", "val"), progress)
+        render(partial)
         partial.chmod(0o755)
         try:
             partial.rename(root)

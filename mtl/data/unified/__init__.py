@@ -1,0 +1,1 @@
+"""The unified model's data: three sets of images, one index, joint samples."""

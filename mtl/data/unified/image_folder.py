@@ -1,0 +1,76 @@
+"""Classification sets: <split>/<class>/*, the folder's name is the class."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from mtl.config.unified_data import UnifiedDataConfig
+from mtl.data.bad_items import BadItems
+from mtl.data.images import SUFFIXES
+from mtl.data.storage import join
+from mtl.data.unified.index import ClassificationIndex
+from mtl.data.unified.listing import entries, split_parts, subfolders
+from mtl.errors import DataError
+
+
+def read_classification(root: str, split: str, config: UnifiedDataConfig) -> ClassificationIndex:
+    """List the images of a split.
+
+    The classes are the folders of the training split, sorted by name, so that a number means the
+    same in every split; without that split, those of this one.
+
+    Args:
+        root: folder or URI of the set.
+        split: name, or several joined by +.
+        config: name of the training split, and what an empty or unknown class folder does.
+
+    Raises:
+        DataError: if a folder is missing, no image is left, or, with `on_error=stop`, a class
+            folder is empty or unknown to the training split.
+    """
+    bad = BadItems(config.on_error)
+    parts = split_parts(split, "data.cls_splits")
+    classes: set[str] = set()
+    for part in split_parts(config.cls_splits.train, "data.cls_splits.train"):
+        classes |= subfolders(join(root, part))
+    if not classes:
+        classes = {name for part in parts for name in _classes(root, part)}
+    class_names = tuple(sorted(classes))
+    images: list[str] = []
+    labels: list[int] = []
+    for part in parts:
+        for name in _classes(root, part):
+            place = join(root, part, name)
+            if name not in classes:
+                bad.add(
+                    "class folder not in train",
+                    f"class folder {place} has no counterpart in {config.cls_splits.train}; "
+                    "rename or remove it",
+                )
+                continue
+            pictures = [
+                entry.name
+                for entry in entries(place, "class folder").values()
+                if os.path.splitext(entry.name)[1].lower() in SUFFIXES
+            ]
+            if not pictures:
+                bad.add("empty class folder", f"class folder {place} has no picture; fill it")
+            images += [f"{part}/{name}/{picture}" for picture in pictures]
+            labels += [class_names.index(name)] * len(pictures)
+    if not images:
+        raise DataError(f"{split} of data.cls_root {root} has no picture; correct its folders.")
+    return ClassificationIndex(
+        root=root,
+        split=split,
+        images=tuple(images),
+        labels=np.array(labels, dtype=np.int64),
+        class_names=class_names,
+        skipped=dict(bad.counts),
+    )
+
+
+def _classes(root: str, part: str) -> list[str]:
+    place = join(root, part)
+    return [name for name, entry in entries(place, "split folder").items() if entry.is_folder]

@@ -1,0 +1,181 @@
+"""The images and labels of a split: small to keep and to send, pictures are read when needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from mtl.config.unified_data import TaskName
+from mtl.data.storage import join
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionIndex:
+    """N images and their K boxes, image after image.
+
+    Attributes:
+        root: folder or URI of the set.
+        split: name of the split, parts joined by +.
+        images: N places below root.
+        image_ids: (N,) int64, as in the annotation file.
+        sizes_wh: (N, 2) int64, width and height in pixels.
+        offsets: (N + 1,) int64; boxes of image i are offsets[i] to offsets[i + 1].
+        boxes_xywh: (K, 4) float64, pixels of the image, inside it.
+        classes: (K,) int64, number of the class in `class_names`.
+        areas: (K,) float64, squared pixels, as in the file.
+        crowd: (K,) bool, a box round many objects: neither trained nor required.
+        class_names: C names in the order of their category ids.
+        category_ids: (C,) int64, as in the annotation file.
+        skipped: reason -> number of bad items left out (`data.on_error=skip`).
+    """
+
+    root: str
+    split: str
+    images: tuple[str, ...]
+    image_ids: np.ndarray
+    sizes_wh: np.ndarray
+    offsets: np.ndarray
+    boxes_xywh: np.ndarray
+    classes: np.ndarray
+    areas: np.ndarray
+    crowd: np.ndarray
+    class_names: tuple[str, ...]
+    category_ids: np.ndarray
+    skipped: dict[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def image_uri(self, row: int) -> str:
+        """Place of an image."""
+        return join(self.root, self.images[row])
+
+    def rows(self, image: int) -> slice:
+        """Rows of an image's boxes."""
+        return slice(int(self.offsets[image]), int(self.offsets[image + 1]))
+
+    @cached_property
+    def max_boxes(self) -> int:
+        """Most boxes that are no crowd in one image, at least 1."""
+        image = np.repeat(np.arange(len(self)), np.diff(self.offsets))
+        counts = np.bincount(image[~self.crowd], minlength=1)
+        return max(1, int(counts.max()))
+
+    def class_counts(self) -> dict[str, tuple[int, int]]:
+        """Class -> boxes and images with one, crowds not counted."""
+        image = np.repeat(np.arange(len(self)), np.diff(self.offsets))
+        counts = {}
+        for number, name in enumerate(self.class_names):
+            chosen = (self.classes == number) & ~self.crowd
+            counts[name] = (int(chosen.sum()), len(np.unique(image[chosen])))
+        return counts
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentationIndex:
+    """N images and their masks.
+
+    Attributes:
+        root: folder or URI of the set.
+        split: name of the split, parts joined by +.
+        names: N names, without ending.
+        images: N places below root.
+        masks: N places below root.
+        class_names: C names; the value of a mask's pixel is the place in this list, 0 the
+            background; 255 is ignored.
+        skipped: reason -> number of bad items left out (`data.on_error=skip`).
+    """
+
+    root: str
+    split: str
+    names: tuple[str, ...]
+    images: tuple[str, ...]
+    masks: tuple[str, ...]
+    class_names: tuple[str, ...]
+    skipped: dict[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def image_uri(self, row: int) -> str:
+        """Place of an image."""
+        return join(self.root, self.images[row])
+
+    def mask_uri(self, row: int) -> str:
+        """Place of an image's mask."""
+        return join(self.root, self.masks[row])
+
+
+@dataclass(frozen=True, eq=False)
+class ClassificationIndex:
+    """N images of one class each.
+
+    Attributes:
+        root: folder or URI of the set.
+        split: name of the split, parts joined by +.
+        images: N places below root.
+        labels: (N,) int64, place in `class_names`.
+        class_names: C folder names, sorted.
+        skipped: reason -> number of bad items left out (`data.on_error=skip`).
+    """
+
+    root: str
+    split: str
+    images: tuple[str, ...]
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    skipped: dict[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def image_uri(self, row: int) -> str:
+        """Place of an image."""
+        return join(self.root, self.images[row])
+
+    def class_counts(self) -> dict[str, int]:
+        """Class -> images."""
+        counts = np.bincount(self.labels, minlength=len(self.class_names))
+        return dict(zip(self.class_names, counts.tolist(), strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class UnifiedIndex:
+    """The sets of a split; none where a task has no data."""
+
+    det: DetectionIndex | None = None
+    seg: SegmentationIndex | None = None
+    cls: ClassificationIndex | None = None
+
+    @property
+    def lengths(self) -> dict[TaskName, int]:
+        """Images of each task that has data."""
+        sets: dict[TaskName, DetectionIndex | SegmentationIndex | ClassificationIndex | None]
+        sets = {"det": self.det, "seg": self.seg, "cls": self.cls}
+        return {task: len(index) for task, index in sets.items() if index is not None}
+
+    @property
+    def class_names(self) -> dict[TaskName, tuple[str, ...]]:
+        """Classes of each task that has data; those of `seg` begin with the background."""
+        sets: dict[TaskName, DetectionIndex | SegmentationIndex | ClassificationIndex | None]
+        sets = {"det": self.det, "seg": self.seg, "cls": self.cls}
+        return {task: index.class_names for task, index in sets.items() if index is not None}
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """Reason -> number of bad items left out of all sets."""
+        total: dict[str, int] = {}
+        for index in (self.det, self.seg, self.cls):
+            for reason, count in (index.skipped if index is not None else {}).items():
+                total[reason] = total.get(reason, 0) + count
+        return total
+
+    def moved(self, root: str) -> UnifiedIndex:
+        """The same sets below det/, seg/ and cls/ of another root (embedded scenes)."""
+        return UnifiedIndex(
+            det=None if self.det is None else replace(self.det, root=join(root, "det")),
+            seg=None if self.seg is None else replace(self.seg, root=join(root, "seg")),
+            cls=None if self.cls is None else replace(self.cls, root=join(root, "cls")),
+        )
