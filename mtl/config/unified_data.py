@@ -53,7 +53,7 @@ class SceneConfig(Config):
 
     train_images: PositiveInt = 240
     """Scenes in the training split of each task."""
-    val_images: PositiveInt = 60
+    val_images: PositiveInt = 40
     """Scenes in the validation split of each task, and in its test split, from other seeds."""
     size: Annotated[int, Field(ge=64)] = 128
     """Side of a scene in pixels."""

@@ -10,7 +10,7 @@ from mtl.data.synthetic.camera import View
 from mtl.data.synthetic.palette import draw_palette
 from mtl.data.synthetic.sea import Sea
 from mtl.data.synthetic.sky import Sky
-from mtl.data.synthetic.sprite import Placement, box_of, draw_solid, outline_of, paste
+from mtl.data.synthetic.sprite import Placement, Sprite, box_of, draw_solid, outline_of, paste
 from mtl.data.synthetic.vessels import build_vessel, draw_look
 
 KINDS = ("buoy", "container_ship", "sailing_boat", "speed_boat")
@@ -39,81 +39,93 @@ class Scene:
     """(S, S) uint8, places in `SEGMENTS`."""
 
 
-def wide_scene(size: int, rng: np.random.Generator) -> Scene:
+class Backdrop:
+    """A weather: sky, coast and sea, drawn once and seen from many places."""
+
+    def __init__(self, size: int, rng: np.random.Generator) -> None:
+        palette = draw_palette(rng)
+        sun_x = float(rng.uniform(0, size))
+        coast = (None, "hills", "harbour")[int(rng.integers(3))]
+        self.size = size
+        self.sky = Sky(rng, size, size, palette, sun_x, coast)
+        self.sea = Sea(rng, size, size, palette, sun_x, float(rng.uniform(0, 1)))
+        light = np.array([np.sign(sun_x - size / 2) * 0.6, 0.65, -0.5])
+        self.light = light / np.linalg.norm(light)
+
+    def paint(self, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+        """(S, S, 3) float32 picture without objects, and the row of its horizon."""
+        horizon = self.size * float(rng.uniform(0.28, 0.45))
+        view = View(pan=float(rng.uniform(-0.9, 0.9)) * self.size, horizon=horizon, zoom=1.0)
+        picture = np.empty((self.size, self.size, 3), dtype=np.float32)
+        self.sky.paint(picture, view)
+        self.sea.paint(picture, view, int(rng.integers(100)))
+        return picture, horizon
+
+
+def wide_scene(backdrop: Backdrop, rng: np.random.Generator) -> Scene:
     """Up to four objects at different distances."""
-    stage = _Stage(size, rng)
+    stage, size = _Stage(backdrop, rng), backdrop.size
     wanted = int(rng.integers(1, MOST_OBJECTS + 1))
     nearness = np.sort(rng.uniform(0.0, 1.0, size=wanted))  # far ones are painted first
     for near in nearness:
         kind = int(rng.integers(len(KINDS)))
         side = size * (0.17 + 0.24 * near) * float(rng.uniform(0.9, 1.1))
         foot = stage.horizon + 0.03 * size + near * (0.93 * size - stage.horizon)
-        for _ in range(12):
-            if stage.add(kind, side, float(rng.uniform(0.1, 0.9)) * size, foot):
-                break
+        stage.add(kind, side, rng.uniform(0.1, 0.9, size=12) * size, foot)
     return stage.finish()
 
 
-def close_scene(size: int, kind: int, rng: np.random.Generator) -> Scene:
+def close_scene(backdrop: Backdrop, kind: int, rng: np.random.Generator) -> Scene:
     """One object that fills much of the picture."""
-    stage = _Stage(size, rng)
+    stage, size = _Stage(backdrop, rng), backdrop.size
     side = size * float(rng.uniform(0.4, 0.62))
-    stage.add(
-        kind, side, size * float(rng.uniform(0.42, 0.58)), size * float(rng.uniform(0.7, 0.82))
-    )
+    column = size * rng.uniform(0.42, 0.58, size=1)
+    stage.add(kind, side, column, size * float(rng.uniform(0.7, 0.82)))
     return stage.finish()
 
 
 class _Stage:
     """A picture that objects are added to, far ones first."""
 
-    def __init__(self, size: int, rng: np.random.Generator) -> None:
-        self.size, self.rng = size, rng
-        palette = draw_palette(rng)
-        sun_x = float(rng.uniform(0, size))
-        coast = (None, "hills", "harbour")[int(rng.integers(3))]
-        sky = Sky(rng, size, size, palette, sun_x, coast)
-        sea = Sea(rng, size, size, palette, sun_x, float(rng.uniform(0, 1)))
-        self.horizon = size * float(rng.uniform(0.28, 0.45))
-        view = View(pan=float(rng.uniform(-0.5, 0.5)) * size, horizon=self.horizon, zoom=1.0)
-        self.picture = np.empty((size, size, 3), dtype=np.float32)
-        sky.paint(self.picture, view)
-        sea.paint(self.picture, view, 0)
-        light = np.array([np.sign(sun_x - size / 2) * 0.6, 0.65, -0.5])
-        self.light = light / np.linalg.norm(light)
-        self.mask = np.zeros((size, size), dtype=np.uint8)
+    def __init__(self, backdrop: Backdrop, rng: np.random.Generator) -> None:
+        self.size, self.rng, self.light = backdrop.size, rng, backdrop.light
+        self.picture, self.horizon = backdrop.paint(rng)
+        self.mask = np.zeros((self.size, self.size), dtype=np.uint8)
         self.mask[int(np.ceil(self.horizon)) :] = _WATER
         self.boxes: list[np.ndarray] = []
         self.kinds: list[int] = []
 
-    def add(self, kind: int, side: float, x: float, y: float) -> bool:
-        """Paint an object with its foot at x, y unless it would cover too much of another.
+    def add(self, kind: int, side: float, columns: np.ndarray, y: float) -> None:
+        """Paint an object at the first column where it covers little of the others, or nowhere.
 
         Args:
             kind: place in `KINDS`.
             side: square root of the area of its outline's box, pixels.
-            x: column of its anchor, pixels.
+            columns: (N,) columns of its anchor to try, pixels.
             y: row of its waterline, pixels.
         """
         rng = self.rng
         solid = build_vessel(draw_look(rng, KINDS[kind]))
         yaw = float(rng.uniform(-0.7, 0.7)) + float(rng.integers(2)) * np.pi
+        roll = float(rng.uniform(-0.06, 0.06))
         outline = outline_of(solid, yaw)
         scale = side / float(np.sqrt(np.prod(outline.max(axis=0) - outline.min(axis=0))))
         sprite = draw_solid(solid, yaw, scale, self.light)
-        at = Placement(x, y, scale, roll=float(rng.uniform(-0.06, 0.06)))
-        box = _clip(box_of(sprite, at), self.size)
-        if min(box[2:]) < 4 or any(_covered(other, box) > MOST_COVERED for other in self.boxes):
-            return False
-        paste(self.picture, sprite, Placement(x, y, scale, -at.roll, 1.0, -0.35), 0.22)
+        for x in columns.tolist():
+            at = Placement(x, y, scale, roll)
+            box = _clip(box_of(sprite, at), self.size)
+            if min(box[2:]) >= 4 and all(_covered(b, box) <= MOST_COVERED for b in self.boxes):
+                self._paste(sprite, at, kind, box)
+                return
+
+    def _paste(self, sprite: Sprite, at: Placement, kind: int, box_xywh: np.ndarray) -> None:
+        paste(self.picture, sprite, Placement(at.x, at.y, at.scale, -at.roll, 1.0, -0.35), 0.22)
         touched = paste(self.picture, sprite, at)
-        if touched is None:
-            return False
+        assert touched is not None  # its box has area inside the picture
         area, alpha = touched
         self.mask[area][alpha > 0.5] = _BUOY if KINDS[kind] == "buoy" else _VESSEL
-        self.boxes.append(box)
+        self.boxes.append(box_xywh)
         self.kinds.append(kind)
-        return True
 
     def finish(self) -> Scene:
         grain = 1.6 * self.rng.standard_normal((self.size, self.size, 1))

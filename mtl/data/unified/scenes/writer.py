@@ -11,7 +11,13 @@ from PIL import Image
 
 from mtl.config.unified_data import SceneConfig
 from mtl.data.synthetic.cache import folder_name, rendered_folder
-from mtl.data.unified.scenes.scene import KINDS, SEGMENTS, close_scene, wide_scene
+from mtl.data.unified.scenes.scene import (
+    KINDS,
+    SEGMENTS,
+    Backdrop,
+    close_scene,
+    wide_scene,
+)
 from mtl.data.unified.voc import CLASS_FILE
 from mtl.errors import DataError
 
@@ -19,6 +25,9 @@ RENDERER_VERSION = 1
 """Part of the cache key; goes up whenever the same configuration gives other files."""
 
 SPLITS = ("train", "val", "test")
+SCENES_PER_BACKDROP = 8
+"""Scenes under one sky, each seen from another place; drawing the sky is half the work."""
+
 _PALETTE = [0, 0, 0, 230, 60, 40, 250, 190, 40, 40, 110, 190]
 """RGB of the mask values, for looking at them."""
 
@@ -63,9 +72,11 @@ def write_scenes(root: Path, config: SceneConfig) -> None:
 def _write_detection(root: Path, split: str, count: int, size: int, seeds: list[int]) -> None:
     folder = root / "images" / split
     folder.mkdir(parents=True)
+    backdrops = _backdrops(count, size, seeds)
     images, annotations = [], []
     for number in range(count):
-        scene = wide_scene(size, np.random.default_rng([*seeds, number]))
+        rng = np.random.default_rng([*seeds, number, 0])
+        scene = wide_scene(backdrops[number % len(backdrops)], rng)
         name = f"{number:06d}.jpg"
         _write_jpeg(folder / name, scene.image)
         images.append({"id": number, "file_name": name, "width": size, "height": size})
@@ -91,9 +102,11 @@ def _write_segmentation(root: Path, split: str, count: int, size: int, seeds: li
     pictures, masks = (root / split / name for name in ("JPEGImages", "SegmentationClass"))
     pictures.mkdir(parents=True)
     masks.mkdir()
+    backdrops = _backdrops(count, size, seeds)
     names = [f"{number:06d}" for number in range(count)]
     for number, name in enumerate(names):
-        scene = wide_scene(size, np.random.default_rng([*seeds, number]))
+        rng = np.random.default_rng([*seeds, number, 0])
+        scene = wide_scene(backdrops[number % len(backdrops)], rng)
         _write_jpeg(pictures / f"{name}.jpg", scene.image)
         mask = Image.fromarray(scene.mask)
         mask.putpalette(_PALETTE)
@@ -107,10 +120,18 @@ def _write_classification(root: Path, split: str, count: int, size: int, seeds: 
     """Classes take turns."""
     for kind in KINDS:
         (root / split / kind).mkdir(parents=True)
+    backdrops = _backdrops(count, size, seeds)
     for number in range(count):
         kind = number % len(KINDS)
-        scene = close_scene(size, kind, np.random.default_rng([*seeds, number]))
+        # neither the class nor the backdrop may tell the other
+        backdrop = backdrops[number // len(KINDS) % len(backdrops)]
+        scene = close_scene(backdrop, kind, np.random.default_rng([*seeds, number, 0]))
         _write_jpeg(root / split / KINDS[kind] / f"{number:06d}.jpg", scene.image)
+
+
+def _backdrops(count: int, size: int, seeds: list[int]) -> list[Backdrop]:
+    number = -(-count // SCENES_PER_BACKDROP)
+    return [Backdrop(size, np.random.default_rng([*seeds, k, 1])) for k in range(number)]
 
 
 def _write_jpeg(path: Path, image: np.ndarray) -> None:
