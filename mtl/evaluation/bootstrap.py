@@ -7,6 +7,7 @@ sequence weighs more, in the estimate and in every resample.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,18 @@ class Interval(NamedTuple):
 
     low: float
     high: float
+
+
+def redraws(num: int, seed: int, resamples: int = RESAMPLES) -> Iterator[np.ndarray]:
+    """How often each of `num` units is drawn in each resample, with replacement.
+
+    Yields:
+        (R, num) int64 whose rows sum to `num`; R adds up to `resamples`.
+    """
+    rng = np.random.default_rng(seed)
+    share = np.full(num, 1.0 / num)
+    for start in range(0, resamples, _CHUNK):
+        yield rng.multinomial(num, share, size=min(_CHUNK, resamples - start))
 
 
 def ratio_intervals(
@@ -57,12 +70,10 @@ def ratio_intervals(
         )
     if len(counts) < 2:
         return None
-    rng = np.random.default_rng(seed)
-    share = np.full(len(counts), 1.0 / len(counts))
-    ratios = []
-    for start in range(0, resamples, _CHUNK):
-        drawn = rng.multinomial(len(counts), share, size=min(_CHUNK, resamples - start))
-        ratios.append((drawn @ sums) / (drawn @ counts)[:, None])
+    ratios = [
+        (drawn @ sums) / (drawn @ counts)[:, None]
+        for drawn in redraws(len(counts), seed, resamples)
+    ]
     tail = (1.0 - level) / 2.0
     low, high = np.quantile(np.concatenate(ratios), [tail, 1.0 - tail], axis=0)
     return [Interval(float(a), float(b)) for a, b in zip(low, high, strict=True)]
