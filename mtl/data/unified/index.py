@@ -9,6 +9,7 @@ import numpy as np
 
 from mtl.config.unified_data import TaskName
 from mtl.data.storage import join
+from mtl.geometry.letterbox import Letterbox
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,19 +58,35 @@ class DetectionIndex:
         return slice(int(self.offsets[image]), int(self.offsets[image + 1]))
 
     @cached_property
+    def box_images(self) -> np.ndarray:
+        """(K,) row of each box's image."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    def letterbox(self, image: int, side: int) -> Letterbox:
+        """How an image lies in the square that the network sees."""
+        width, height = self.sizes_wh[image].tolist()
+        return Letterbox.of(width, height, side)
+
+    def square_boxes_xywh(self, side: int) -> np.ndarray:
+        """(K, 4) float64, boxes in pixels of each image's letterbox."""
+        squares = [
+            self.letterbox(image, side).to_square(self.boxes_xywh[self.rows(image)])
+            for image in range(len(self))
+        ]
+        return np.concatenate(squares).reshape(-1, 4)
+
+    @cached_property
     def max_boxes(self) -> int:
         """Most boxes that are no crowd in one image, at least 1."""
-        image = np.repeat(np.arange(len(self)), np.diff(self.offsets))
-        counts = np.bincount(image[~self.crowd], minlength=1)
+        counts = np.bincount(self.box_images[~self.crowd], minlength=1)
         return max(1, int(counts.max()))
 
     def class_counts(self) -> dict[str, tuple[int, int]]:
         """Class -> boxes and images with one, crowds not counted."""
-        image = np.repeat(np.arange(len(self)), np.diff(self.offsets))
         counts = {}
         for number, name in enumerate(self.class_names):
             chosen = (self.classes == number) & ~self.crowd
-            counts[name] = (int(chosen.sum()), len(np.unique(image[chosen])))
+            counts[name] = (int(chosen.sum()), len(np.unique(self.box_images[chosen])))
         return counts
 
 

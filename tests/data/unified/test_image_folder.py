@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from mtl.config.unified_data import UnifiedDataConfig
+from mtl.data.unified.image_folder import read_classification
+from mtl.errors import DataError
+from tests.data.unified.set_files import write_folders
+
+STOP, SKIP = UnifiedDataConfig(), UnifiedDataConfig(on_error="skip")
+
+
+def read(root, config=STOP, split="train"):
+    return read_classification(str(root), split, config)
+
+
+def test_folders_are_classes_sorted_by_name(tmp_path):
+    root = write_folders(tmp_path)
+    (root / "train" / "a" / "notes.txt").write_text("no picture")
+    (root / "train" / "readme.md").write_text("no class")
+    index = read(root)
+    assert index.class_names == ("a", "b")
+    assert index.images == ("train/a/0.JPEG", "train/a/1.JPEG", "train/b/0.JPEG", "train/b/1.JPEG")
+    assert index.labels.tolist() == [0, 0, 1, 1]
+    assert index.class_counts() == {"a": 2, "b": 2}
+
+
+def test_numbers_mean_the_same_in_every_split(tmp_path):
+    write_folders(tmp_path, classes=("a", "b", "c"))
+    write_folders(tmp_path, split="val", classes=("c", "b"))
+    write_folders(tmp_path, split="test", classes=("c",), images=1)
+    index = read(tmp_path, split="val+test")
+    assert index.class_names == ("a", "b", "c")
+    assert index.labels.tolist() == [1, 1, 2, 2, 2]
+
+
+def test_a_set_that_is_only_evaluated_brings_its_own_classes(tmp_path):
+    write_folders(tmp_path, split="val", classes=("c", "b"))
+    assert read(tmp_path, split="val").class_names == ("b", "c")
+
+
+def test_an_empty_class_folder_is_named_or_counted(tmp_path):
+    root = write_folders(tmp_path)
+    (root / "train" / "empty").mkdir()
+    with pytest.raises(DataError, match=r"class folder .*/train/empty has no picture"):
+        read(root)
+    index = read(root, SKIP)
+    assert index.class_names == ("a", "b", "empty")
+    assert index.skipped == {"empty class folder": 1}
+
+
+def test_a_class_that_training_does_not_know_is_named_or_counted(tmp_path):
+    write_folders(tmp_path)
+    write_folders(tmp_path, split="val", classes=("a", "x"))
+    with pytest.raises(DataError, match=r"class folder .*/val/x has no counterpart in train"):
+        read(tmp_path, split="val")
+    index = read(tmp_path, SKIP, split="val")
+    assert index.labels.tolist() == [0, 0]
+    assert index.skipped == {"class folder not in train": 1}
+
+
+def test_a_missing_or_empty_split_is_named(tmp_path):
+    write_folders(tmp_path)
+    with pytest.raises(DataError, match=r"split folder .*/val cannot be read"):
+        read(tmp_path, split="val")
+    (tmp_path / "val").mkdir()
+    with pytest.raises(DataError, match="has no picture"):
+        read(tmp_path, split="val")
