@@ -6,7 +6,7 @@ import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -214,10 +214,10 @@ def _boxes(
         if clipped is None:
             continue
         area = entry.get("area")
-        usable = isinstance(area, int | float) and not isinstance(area, bool) and 0 < area < np.inf
-        area = float(area) if usable else clipped[2] * clipped[3]
+        if not isinstance(area, int | float) or not 0 < area < np.inf:
+            area = clipped[2] * clipped[3]
         crowd = float(bool(entry.get("iscrowd")))
-        found.boxes.append((row, *clipped, classes[category], area, crowd))
+        found.boxes.append((row, *clipped, classes[category], float(area), crowd))
 
 
 def _clipped(
@@ -243,5 +243,5 @@ def _clipped(
     return x0, y0, x1 - x0, y1 - y0
 
 
-def _is_int(value: Any) -> bool:
+def _is_int(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)

@@ -39,11 +39,10 @@ def relative_drop(joint: Measured, teacher: Measured) -> Measured:
     The interval is paired: both must have been resampled from the same images with the same seed.
     Undefined (NaN) where the teacher has 0.
     """
-    paired = joint.resampled is not None and teacher.resampled is not None
-    return Measured(
-        float(_drop(np.float64(joint.value), np.float64(teacher.value))),
-        _drop(joint.resampled, teacher.resampled) if paired else None,
-    )
+    drop = float(_drop(np.float64(joint.value), np.float64(teacher.value)))
+    if joint.resampled is None or teacher.resampled is None:
+        return Measured(drop)
+    return Measured(drop, _drop(joint.resampled, teacher.resampled))
 
 
 def delta_m(pairs: Mapping[str, tuple[Measured, Measured]]) -> Measured:
@@ -64,6 +63,6 @@ def delta_m(pairs: Mapping[str, tuple[Measured, Measured]]) -> Measured:
     )
 
 
-def _drop(joint: np.ndarray, teacher: np.ndarray) -> np.ndarray:
+def _drop(joint: np.ndarray | np.float64, teacher: np.ndarray | np.float64) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(teacher == 0, np.nan, (teacher - joint) / teacher)

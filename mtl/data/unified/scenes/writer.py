@@ -73,7 +73,8 @@ def _write_detection(root: Path, split: str, count: int, size: int, seeds: list[
     folder = root / "images" / split
     folder.mkdir(parents=True)
     backdrops = _backdrops(count, size, seeds)
-    images, annotations = [], []
+    images: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
     for number in range(count):
         rng = np.random.default_rng([*seeds, number, 0])
         scene = wide_scene(backdrops[number % len(backdrops)], rng)
@@ -118,8 +119,8 @@ def _write_segmentation(root: Path, split: str, count: int, size: int, seeds: li
 
 def _write_classification(root: Path, split: str, count: int, size: int, seeds: list[int]) -> None:
     """Classes take turns."""
-    for kind in KINDS:
-        (root / split / kind).mkdir(parents=True)
+    for name in KINDS:
+        (root / split / name).mkdir(parents=True)
     backdrops = _backdrops(count, size, seeds)
     for number in range(count):
         kind = number % len(KINDS)
