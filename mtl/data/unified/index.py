@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import zip_longest
 
 import numpy as np
 
 from mtl.config.unified_data import TaskName
 from mtl.data.storage import join
+from mtl.errors import DataError
 from mtl.geometry.letterbox import Letterbox
 
 
@@ -188,6 +191,27 @@ class UnifiedIndex:
             for reason, count in (index.skipped if index is not None else {}).items():
                 total[reason] = total.get(reason, 0) + count
         return total
+
+    def require_classes(self, class_names: Mapping[TaskName, tuple[str, ...]], owner: str) -> None:
+        """Check that numbers mean the same here and in what learned from another index.
+
+        Args:
+            class_names: classes in order, by task; tasks missing there or here are not compared.
+            owner: whose they are, for the message ("the training split", "the model").
+
+        Raises:
+            DataError: if the names or their order differ; gives the first that does.
+        """
+        for task, here in self.class_names.items():
+            there = class_names.get(task, here)
+            if here == there:
+                continue
+            pairs = zip_longest(here, there, fillvalue="nothing")
+            number, (mine, other) = next((k, p) for k, p in enumerate(pairs) if p[0] != p[1])
+            raise DataError(
+                f"class {number} of the {task} data must be '{other}' as for {owner}, got "
+                f"'{mine}'; give data with the same classes in the same order."
+            )
 
     def moved(self, root: str) -> UnifiedIndex:
         """The same sets below det/, seg/ and cls/ of another root (embedded scenes)."""

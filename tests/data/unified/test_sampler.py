@@ -5,6 +5,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 import torch
@@ -213,6 +214,15 @@ def test_a_bad_image_stops_with_its_name_or_is_counted(tmp_path, task):
     assert batch["skipped"].tolist() == [0, 1, 0, 0, 0]
     assert not batch[f"{task}_valid"][1]
     assert batch[f"{task}_index"][1] == -1
+
+
+def test_sets_in_an_object_store_give_the_same_samples(tmp_path):
+    local = sampler(write_sets(tmp_path))
+    fsspec.filesystem("memory").put(str(tmp_path), "/mtl-unified", recursive=True)
+    roots = {f"{task}_root": f"memory://mtl-unified/{task}" for task in LENGTHS}
+    stored = sampler(tmp_path, **roots)
+    assert stored.index.det.image_uri(0).startswith("memory://mtl-unified/det/images/train/")
+    assert all(equal(stored.sample(number), local.sample(number)) for number in range(4))
 
 
 def test_an_image_of_another_size_than_listed_is_named(tmp_path):
