@@ -8,7 +8,7 @@ from pathlib import Path
 from mtl.commands.command import Commands
 from mtl.config.load import load
 
-FAMILIES = ("hiptrack", "simtrack", "clip", "timm")
+FAMILIES = ("hiptrack", "simtrack", "clip", "timm", "unified")
 CLASS_ORDERS = ("hiptrack", "simtrack", "simtrack_guide", "v2")
 
 
@@ -22,7 +22,8 @@ def add(commands: Commands) -> None:
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="of torch.save, TorchScript or safetensors; for timm a ViT, a ResNet-18 or both",
+        help="of torch.save, TorchScript or safetensors; for timm a ViT, a ResNet-18 or both; for "
+        "unified a checkpoint or an EfficientNet to start from",
     )
     parser.add_argument("--family", required=True, choices=FAMILIES, help="what the weights are of")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="new folder")

@@ -20,7 +20,7 @@ from mtl.config.schema import RunConfig
 from mtl.config.tracker_run import as_tracker
 from mtl.errors import CheckpointError
 from mtl.models.build import build_model
-from mtl.models.class_order import canonical_head
+from mtl.models.class_order import HEAD, canonical_head
 
 MODEL_FILE = "model.safetensors"
 """Its name in the folder of a run or an import."""
@@ -71,10 +71,12 @@ def load_model(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         CheckpointError: the file is missing, damaged or not one of ours, or has a condition head
             for other classes.
     """
-    _, metadata = read_header(path)
+    shapes, metadata = read_header(path)
+    weights = read_weights(path)
+    if not any(name.startswith(HEAD) for name in shapes):
+        return weights, metadata
     advice = "start from its tracker alone with model.init"
-    names = class_names(path, metadata)
-    weights, names = canonical_head(read_weights(path), names, str(path), advice)
+    weights, names = canonical_head(weights, class_names(path, metadata), str(path), advice)
     return weights, metadata | {"classes": json.dumps(names)}
 
 

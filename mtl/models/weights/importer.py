@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mtl.config.schema import RunConfig
+from mtl.config.unified_run import UnifiedRunConfig
 from mtl.errors import CheckpointError, ConfigError
 from mtl.models.class_order import HEAD, ORDERS, canonical_head
 from mtl.models.model_file import MODEL_FILE, save_model
@@ -105,7 +106,11 @@ def save_import(imported: Imported, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(imported.report.as_json(), indent=1)
         (folder / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
-        save_model(folder / MODEL_FILE, imported.weights, imported.config, {}, source)
+        # What an imported head of a tracker answers is known, what a unified model does is not.
+        classes: dict[str, list[str]] | None = (
+            {} if imported.config.model.family == "unified" else None
+        )
+        save_model(folder / MODEL_FILE, imported.weights, imported.config, {}, source, classes)
     except OSError as error:
         raise ConfigError(
             f"{folder} cannot be written: {error.strerror or error}; give --out another folder."
@@ -193,6 +198,11 @@ def _account_for_rest(
     for name in [name for name in report.missing if name in weights and not whole]:
         del report.missing[name]  # another file had it
     return whole
+
+
+def _class_names(config: RunConfig) -> dict[str, list[str]] | None:
+    """Of the outputs, for `save_model`: a unified model's are written in no published file."""
+    return {} if isinstance(config, UnifiedRunConfig) else None
 
 
 def _sha256(path: Path) -> str:

@@ -8,11 +8,24 @@ from dataclasses import dataclass
 
 from mtl.models.weights.by_shape import tower_prefix
 from mtl.models.weights.clip_names import plan_clip, plan_timm_clip
+from mtl.models.weights.efficientnets import is_package, is_timm, is_torchvision
 from mtl.models.weights.imagenet_names import plan_resnet, plan_vit
 from mtl.models.weights.plan import Plan, Shapes
 from mtl.models.weights.tracker_names import plan_hiptrack, plan_simtrack
+from mtl.models.weights.unified_names import (
+    plan_package,
+    plan_timm,
+    plan_torchvision,
+    plan_unified,
+)
 
-FAMILIES = {"hiptrack": "hiptrack", "simtrack": "simtrack", "clip": "simtrack", "timm": "hiptrack"}
+FAMILIES = {
+    "hiptrack": "hiptrack",
+    "simtrack": "simtrack",
+    "clip": "simtrack",
+    "timm": "hiptrack",
+    "unified": "unified",
+}
 """What `--family` may say, and which model (also a preset) such weights are for."""
 
 
@@ -86,6 +99,27 @@ KINDS = (
         plan_vit,
     ),
     Kind("ResNet-18", "timm", _is_resnet18, plan_resnet),
+    Kind(
+        "a checkpoint of the unified model",
+        "unified",
+        _has(r"neck_(det|seg|cls)\.", r"idt_(det|seg|cls)\.", r"backbone\."),
+        plan_unified,
+    ),
+    Kind("EfficientNet-B0 in torchvision's names", "unified", is_torchvision, plan_torchvision),
+    Kind("an EfficientNet in timm's names", "unified", is_timm, plan_timm),
+    Kind("EfficientNet-Lite0 in its package's names", "unified", is_package, plan_package),
+    Kind(
+        "an EfficientNet other than B0 and Lite0",
+        None,
+        lambda shapes: any(
+            _has(*patterns)(shapes)
+            for patterns in (
+                (r"(features\.)?1\.0\.block\.0\.0\.weight",),
+                (r"conv_stem\.weight", r"blocks\.0\.0\.", r"conv_head\.weight"),
+                (r"_conv_stem\.weight", r"_blocks\.0\."),
+            )
+        ),
+    ),
     Kind("a ResNet other than ResNet-18", None, _has(r"layer1\.0\.conv1\.weight")),
     Kind("no model known here", None, lambda shapes: True),
 )

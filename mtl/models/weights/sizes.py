@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from mtl.models.weights.efficientnets import SQUEEZE, STEM, backbone_inside
 from mtl.models.weights.plan import Shapes
+from mtl.models.weights.unified_names import BACKBONE
 
 
 class Size(NamedTuple):
@@ -54,6 +56,11 @@ def _head(token: str) -> tuple[Size, Size]:
     )
 
 
+def _groups(shapes: Shapes) -> int:
+    """Groups of the unified model's head: each reads a quarter of the necks."""
+    return shapes["attention.to_out.weight"][0] // shapes["head.hidden.weight"][1]
+
+
 SIZES = {
     "hiptrack": (
         _dimension("model.backbone.width", "backbone.norm.weight", 0),
@@ -86,6 +93,32 @@ SIZES = {
         _dimension("model.box_head_channels", "box_head.conv1_tl.0.weight", 0),
         *_head("bottleneck.weight"),
     ),
+    "unified": (
+        Size(
+            "model.normalization",
+            "backbone.bn1.running_mean",
+            lambda s: "per_task" if len(s["backbone.bn1.running_mean"]) == 2 else "shared",
+        ),
+        _dimension("model.neck_width", "necks.det.pointwise.weight", 0),
+        Size(
+            "model.attention.num_heads",
+            "attention.to_qkv.weight",
+            lambda s: f"'{s['attention.to_qkv.weight'][0] // 3} / model.attention.head_width'",
+        ),
+        Size("model.head.groups", "attention.to_out.weight", _groups),
+        Size(
+            "model.head.group_width",
+            "head.hidden.weight",
+            lambda s: s["head.hidden.weight"][0] // _groups(s),
+        ),
+        _dimension("model.num_seg_classes", "own.seg.weight", 0),
+        _dimension("model.num_cls_classes", "own.cls.weight", 0),
+        Size(
+            "model.num_det_classes",
+            "own.det.weight",
+            lambda s: f"'{s['own.det.weight'][0]} - 5 * model.num_boxes'",
+        ),
+    ),
 }
 """By model family, the wider-reaching first."""
 BLOCK = re.compile(r"(backbone\.(?:blocks|visual\.transformer\.resblocks)\.)(\d+)\.(.+)")
@@ -99,6 +132,8 @@ def first_difference(family: str, file: Shapes, model: Shapes) -> Difference | N
         file: shapes by the model's names.
         model: shapes.
     """
+    if family == "unified" and (other := _other_backbone(file, model)):
+        return other
     for size in SIZES[family]:
         if size.entry in file and size.entry in model:
             there = size.value(file)
@@ -110,6 +145,16 @@ def first_difference(family: str, file: Shapes, model: Shapes) -> Difference | N
         entry = next(iter((blocks if len(blocks) > len(ours) else ours)[min(blocks.keys() ^ ours)]))
         return Difference(entry, "model.backbone.depth", str(len(blocks)))
     return None
+
+
+def _other_backbone(file: Shapes, model: Shapes) -> Difference | None:
+    """The first entry that tells the backbones apart, if the file has another one."""
+    there, here = backbone_inside(file), backbone_inside(model)
+    if there is None or there == here:
+        return None
+    apart = (f"{BACKBONE}{name}" for name in (STEM, SQUEEZE))
+    entry = next(name for name in apart if file.get(name) != model.get(name))
+    return Difference(entry, "model.backbone.name", there)
 
 
 def _blocks(shapes: Shapes) -> dict[int, list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,16 @@ from mtl.errors import CheckpointError
 from mtl.models.build import build_model
 from mtl.models.class_order import HEAD, canonical_head
 from mtl.models.model_file import MODEL_FILE, class_names, read_header, read_weights
+from mtl.models.weights.kinds import FAMILIES
 from mtl.models.weights.plan import Shapes
 from mtl.models.weights.report import Report
 from mtl.models.weights.sizes import first_difference
 
 LAYERS = (f"{HEAD}fc1.", f"{HEAD}fc2.")
 """Layers that make a condition head; a fusion beside them starts as if it were not there."""
+
+FIRST_NAMES = {"HIP.": "hiptrack", "bottleneck.": "simtrack", "necks.": "unified"}
+"""How names begin that only one family has."""
 
 
 def start_from(model: nn.Module, path: Path) -> Report:
@@ -73,7 +77,7 @@ def _model_file(path: Path) -> Path:
     if not _is_ours(file):
         raise CheckpointError(
             f"model.init={path} is no model file of this project; run `mtl import {path} --family "
-            "hiptrack|simtrack|clip|timm --out DIR` first and give model.init=DIR."
+            f"{'|'.join(FAMILIES)} --out DIR` first and give model.init=DIR."
         )
     return file
 
@@ -100,7 +104,7 @@ def _report(file: Path, model: Any, shapes: Shapes, metadata: Mapping[str, str])
     report = Report(f"started from {file}")
     tracker = {name: shape for name, shape in shapes.items() if not name.startswith(HEAD)}
     _check_tracker(file, tracker, ours, metadata)
-    why = _why_head_is_fresh(model, shapes, ours, class_names(file, metadata))
+    why = _why_head_is_fresh(model, shapes, ours, file, metadata)
     for name in shapes:
         if name in tracker or (not why and shapes[name] == ours.get(name)):
             report.taken.append(name)
@@ -119,7 +123,7 @@ def _report(file: Path, model: Any, shapes: Shapes, metadata: Mapping[str, str])
 def _check_tracker(file: Path, tracker: Shapes, ours: Shapes, metadata: Mapping[str, str]) -> None:
     """Refuse a tracker that is not wholly the model's."""
     partial = metadata.get("filled") == "partial"
-    family = "hiptrack" if any(name.startswith("HIP.") for name in ours) else "simtrack"
+    family = next(f for start, f in FIRST_NAMES.items() if any(n.startswith(start) for n in ours))
     if metadata["family"] != family:
         raise CheckpointError(
             f"{file} holds weights of {metadata['family']}, the model is {family}; give another "
@@ -140,7 +144,7 @@ def _check_tracker(file: Path, tracker: Shapes, ours: Shapes, metadata: Mapping[
 
 
 def _why_head_is_fresh(
-    model: Any, shapes: Shapes, ours: Shapes, classes: Sequence[str]
+    model: Any, shapes: Shapes, ours: Shapes, file: Path, metadata: Mapping[str, str]
 ) -> str | None:
     """Why the file's condition head is of no use to the model; none if it is."""
     mine = [name for name in ours if name.startswith(LAYERS)]
@@ -148,6 +152,7 @@ def _why_head_is_fresh(
         return "the model has none"
     if not any(name.startswith(HEAD) for name in shapes):
         return "the file has none"
+    classes = class_names(file, metadata)
     if sorted(classes) != sorted(model.condition_head.names):
         return f"the file's answers {', '.join(classes[:2])} ..., which this mode does not learn"
     for name in mine:

@@ -6,12 +6,12 @@ The published backbone has torchvision's names, ours has timm's (unified specifi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from torch import Tensor
 
 from mtl.config.unified import UNIFIED_TASKS
 from mtl.models.weights.plan import Move, Plan, Shapes
+from mtl.models.weights.stored import Shape
 from mtl.models.weights.tracker_names import EVERYTHING, NO_USE
 
 BACKBONE = "backbone."
@@ -55,6 +55,7 @@ PACKAGE_STAGES = (1, 2, 2, 3, 3, 4, 1)
 """Blocks of each stage of EfficientNet-Lite0, which the package numbers in one row."""
 
 CLASSIFIER = "only ImageNet's classes need it"
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 SLICED = ("attention.to_out.", "head.hidden.", "head.norm.", "head.out.")
 """Layers whose last quarter of rows a head of three groups leaves out."""
 
@@ -100,7 +101,8 @@ def our_name(name: str) -> str:
 
 def plan_unified(shapes: Shapes, targets: Shapes) -> Plan:
     """A whole checkpoint; its backbone in torchvision's names or in timm's."""
-    moves = [_move(name, our_name(name), shapes, targets) for name in shapes]
+    three = _has_three_of_four(shapes, targets)
+    moves = [_move(name, our_name(name), shapes, targets, three) for name in shapes]
     return Plan(moves, EVERYTHING, _optional(targets))
 
 
@@ -138,35 +140,43 @@ def _plan_backbone(
     )
 
 
-def _move(name: str, target: str, shapes: Shapes, targets: Shapes) -> Move:
-    """An entry as it is, or as a model with other normalisation or three groups wants it."""
-    shape, wanted = shapes[name], targets.get(target, shapes[name])
-    per_task = target.endswith(("running_mean", "running_var", "num_batches_tracked"))
-    if per_task and wanted == (len(UNIFIED_TASKS), *_quartered(shape, wanted[1:], target)):
-        change = _each_task(_first_rows(wanted[1:]))
-        return Move(name, target, wanted, change, resized=True)
-    if wanted != shape and wanted == _quartered(shape, wanted, target):
-        return Move(name, target, wanted, _first_rows(wanted), resized=True)
-    return Move(name, target, shape)
+def _move(name: str, target: str, shapes: Shapes, targets: Shapes, three: bool = False) -> Move:
+    """An entry as it is, or as a model with three groups or statistics per task wants it.
+
+    Args:
+        name: in the file.
+        target: in the model.
+        shapes: of the file.
+        targets: of the model.
+        three: whether the model's head has three of the file's four groups.
+    """
+    shape = shapes[name]
+    rows = shape[0] - shape[0] // 4 if three and shape and target.startswith(SLICED) else None
+    if rows is not None:
+        shape = (rows, *shape[1:])
+    each = len(UNIFIED_TASKS) if targets.get(target) == (len(UNIFIED_TASKS), *shape) else None
+    if each is not None and target.endswith(STATISTICS):
+        shape = (each, *shape)
+    elif rows is None:
+        return Move(name, target, shape)
+    return Move(name, target, shape, _Changed(rows, shape), resized=True)
 
 
-def _quartered(shape: tuple[int, ...], wanted: tuple[int, ...], target: str) -> tuple[int, ...]:
-    """The shape, without its last quarter of rows if that is what is wanted."""
-    if target.startswith(SLICED) and wanted and shape and 4 * wanted[0] == 3 * shape[0]:
-        return (wanted[0], *shape[1:])
-    return shape
+class _Changed:
+    """The first rows of a tensor, and these for each task if the shape says so."""
+
+    def __init__(self, rows: int | None, shape: Shape) -> None:
+        self.rows = rows
+        self.shape = shape
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        return (tensor if self.rows is None else tensor[: self.rows]).expand(self.shape).clone()
 
 
-def _first_rows(shape: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
-    return lambda tensor: tensor[: shape[0]] if shape else tensor
-
-
-def _each_task(change: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    def rows(tensor: Tensor) -> Tensor:
-        part = change(tensor)
-        return part.expand(len(UNIFIED_TASKS), *part.shape).clone()
-
-    return rows
+def _has_three_of_four(shapes: Shapes, targets: Shapes) -> bool:
+    """Whether the model's head has three groups where the file's has four."""
+    there, here = shapes.get("head.0.to_out.0.weight"), targets.get("attention.to_out.weight")
+    return bool(there and here and 4 * here[0] == 3 * there[0])
 
 
 def _optional(targets: Shapes) -> dict[str, str]:

@@ -16,6 +16,12 @@ from mtl.conditions import CLASS_ORDERS, CONDITIONS
 from mtl.config.schema import HIPTrackConfig, SimTrackConfig
 from mtl.models.model_file import open_model
 from mtl.models.weights.files import open_weights
+from tests.models.unified.published import (
+    Published,
+    assert_close,
+    rule,
+    use_batch_statistics,
+)
 from tests.models.weights.sources import save_official
 from tests.parity import Fixture, corner_gains, rule_image, rule_values
 
@@ -116,3 +122,30 @@ def test_an_imported_condition_branch_gives_the_published_outputs_by_name(
     columns = [CLASS_ORDERS["simtrack"].index(name) for name in CONDITIONS]
     assert_relative(output.condition_logits[:, 0], fixture["cls49.logits"][:, columns], "logits")
     assert_relative(output.boxes_cxcywh, fixture["cls49.pred_boxes_fused"], "fused boxes")
+
+
+@pytest.mark.parametrize("naming", ["torchvision", "timm"])
+def test_an_imported_unified_model_gives_the_published_outputs(
+    reference_root: Path, tmp_path: Path, naming: str
+) -> None:
+    published = Published(reference_root)
+    fixture, config = published.fixture("end_to_end"), published.config("end_to_end")
+    weights = {}
+    for entry in published.state["state_dict"]:
+        inside = entry.get("timm") if naming == "timm" else None
+        name = f"backbone.{inside}" if inside else entry["key"]
+        empty = torch.zeros(entry["shape"], dtype=getattr(torch, entry["dtype"]))
+        weights[name] = rule(entry["key"], empty)
+    torch.save({"model": weights}, tmp_path / "best.pth")
+    run = {"model": config.model_dump(mode="json"), "stages": {"joint": {"epochs": 1}}}
+    (tmp_path / "unified.yaml").write_text(json.dumps(run))
+    words = ["import", str(tmp_path / "best.pth"), "--family", "unified"]
+    out = tmp_path / "imported"
+    assert main([*words, "--out", str(out), "--config", str(tmp_path / "unified.yaml")]) == 0
+    model: Any = open_model(out)[0]
+    use_batch_statistics(model)
+    with torch.no_grad():
+        output = model({"cls": torch.from_numpy(fixture["image"]).float()})["cls"]
+    tolerance = published.tolerance("end_to_end")
+    for key, found in output._asdict().items():
+        assert_close(found, fixture[key], tolerance, key)
