@@ -14,6 +14,9 @@ from mtl.models.unified.decoders import decode_segmentation, pool_classes, segme
 from mtl.models.unified.grid import DetectionGrid
 from mtl.models.unified.output import UnifiedOutput
 
+TINY = 1e-8
+"""Least sum of confidences that is divided by."""
+
 
 def teachers_of(task: UnifiedTaskName, config: UnifiedLossConfig) -> tuple[UnifiedTaskName, ...]:
     """The tasks whose teachers are asked on a batch of a task; none if distillation is off."""
@@ -85,7 +88,7 @@ class Distillation:
         grid = DetectionGrid.of_raw(teacher, self._model.num_boxes)
         weight = grid.confidence.amax(dim=1)
         error = (student.sigmoid() - grid.values).square().mean(dim=1)
-        return (weight * error).sum() / weight.sum()
+        return (weight * error).sum() / weight.sum().clamp(min=TINY)
 
     def _pixels(self, student: Tensor, teacher: Tensor, size: tuple[int, int]) -> Tensor:
         """Resizing is linear, so the difference is resized and not either map."""

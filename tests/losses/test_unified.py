@@ -131,6 +131,14 @@ def test_the_foreground_is_where_the_teacher_is_sure() -> None:
     assert elsewhere < 1e-6 < distillation(student, {"det": teacher}, (64, 64))
 
 
+def test_a_teacher_that_sees_nothing_anywhere_is_no_distance() -> None:
+    teacher, student = output_of(0), output_of(1)
+    teacher.det_raw[:, [4, 9]] = -200.0
+    how = DistillationConfig(detection="foreground")
+    distillation = Distillation(MODEL, UnifiedLossConfig(distillation=how))
+    assert distillation(student, {"det": teacher}, (64, 64)).item() == 0.0
+
+
 def test_the_gain_of_detection_is_another_when_it_is_trained_alone() -> None:
     objects = Objects(torch.tensor([[8.0, 8.0, 24.0, 24.0]]), torch.tensor([1]), torch.tensor([0]))
     config = UnifiedLossConfig(detection=DetectionLossConfig(gain=50.0, single_task_gain=2.0))

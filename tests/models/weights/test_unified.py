@@ -14,9 +14,10 @@ from torch import Tensor
 
 from mtl.config.load import validate
 from mtl.config.unified_run import UnifiedRunConfig
+from mtl.errors import CheckpointError
 from mtl.models.build import build_model
 from mtl.models.model_file import open_model
-from mtl.models.weights import save_import, start_from
+from mtl.models.weights import check_start, save_import, start_from
 from mtl.models.weights.efficientnets import backbone_of
 from mtl.models.weights.unified_names import (
     HEAD_NAMES,
@@ -24,6 +25,7 @@ from mtl.models.weights.unified_names import (
     torchvision_to_timm,
 )
 from tests.models.weights.importing import bring, flat, refused
+from tests.models.weights.sources import run_config as tracker_config
 
 SIZES: dict[str, Any] = {"num_det_classes": 3, "num_seg_classes": 5, "num_cls_classes": 4}
 
@@ -133,6 +135,39 @@ def test_laterals_may_start_fresh_beside_a_checkpoint(tmp_path: Path) -> None:
     assert "give --allow-missing 'up.laterals.*' if these may start fresh" in message
     imported = bring(path, "unified", wanted, allow_missing=("up.laterals.*",))  # type: ignore[arg-type]
     assert not imported.whole
+
+
+@pytest.mark.parametrize(
+    ("changes", "hint"),
+    [
+        ({"num_cls_classes": 9}, "set model.num_cls_classes=4."),
+        ({"normalization": "per_task"}, "set model.normalization=shared."),
+        ({"head": {"groups": 3}}, "set model.head.groups=4."),
+        ({"backbone": {"name": "efficientnet_b0"}}, "model.backbone.name=test_efficientnet."),
+    ],
+    ids=str,
+)
+def test_a_start_of_other_sizes_says_which_key_to_set(
+    tmp_path: Path, changes: dict[str, Any], hint: str
+) -> None:
+    config = run_config()
+    path = flat(tmp_path / "best.pth", published(config))
+    save_import(bring(path, "unified", config), tmp_path / "out")
+    values = config.model_dump(mode="json")
+    values["model"] |= changes
+    other = validate(values, "the test")
+    with pytest.raises(CheckpointError) as caught:
+        check_start(other, tmp_path / "out")
+    assert str(caught.value).endswith(hint)
+
+
+def test_a_tracker_cannot_start_from_a_unified_model(tmp_path: Path) -> None:
+    config = run_config()
+    path = flat(tmp_path / "best.pth", published(config))
+    save_import(bring(path, "unified", config), tmp_path / "out")
+    for family in ("hiptrack", "simtrack"):
+        with pytest.raises(CheckpointError, match=f"weights of unified, the model is {family}"):
+            check_start(tracker_config(family), tmp_path / "out")
 
 
 Source = tuple[dict[str, Tensor], Callable[[Tensor], Tensor]]
