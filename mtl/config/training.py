@@ -28,9 +28,13 @@ class CosineSchedule(Config):
     """Share of the stage's steps over which the rate first rises linearly from zero."""
     final_ratio: Ratio = 0.0
     """Learning rate at the end over learning rate at the start."""
+    by_epoch: bool = False
+    """The rate changes between epochs only."""
 
     def factor(self, step: int, num_steps: int, steps_per_epoch: int) -> float:
         """Factor on the learning rate at a stage's `step` of `num_steps`, both counted from 0."""
+        if self.by_epoch:
+            step -= step % steps_per_epoch
         warmup = self.warmup_ratio * num_steps
         if step < warmup:
             return (step + 1) / warmup if warmup > 1 else 1.0
@@ -77,8 +81,8 @@ class OptimizerConfig(Config):
     """Decoupled weight decay, on every parameter that learns."""
     betas: tuple[Ratio, Ratio] = (0.9, 0.999)
     """Averaging factors of AdamW."""
-    max_grad_norm: PositiveFloat = 0.1
-    """Global gradient norm above which gradients are scaled down."""
+    max_grad_norm: PositiveFloat | None = 0.1
+    """Global gradient norm above which gradients are scaled down; null: never."""
 
 
 class TrainingConfig(Config):

@@ -21,8 +21,14 @@ class LearnableWeighting(Config):
 
     kind: Literal["learnable"] = "learnable"
     """Names this scheme."""
-    learning_rate: PositiveFloat = 1e-3
-    """Learning rate of r."""
+    learning_rate: PositiveFloat | None = 1e-3
+    """Learning rate of r; null: that of the stage, with its schedule."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Decoupled weight decay of r, which pulls towards equal weights."""
+    start: float = 0.0
+    """Every task's r at the start."""
+    floor: Annotated[float, Field(ge=0.0, lt=0.5)] = 0.0
+    """Least weight of a task; what is left above the floors is shared."""
 
 
 class UncertaintyWeighting(Config):
@@ -97,3 +103,6 @@ Weighting = Annotated[
     Field(discriminator="kind"),
 ]
 """How the losses of several tasks become one step."""
+
+GRADIENT_KINDS = ("pcgrad", "cagrad", "nash_mtl")
+"""Schemes that combine the gradients of tasks instead of weighing their losses."""

@@ -19,7 +19,8 @@ class LossGroups:
     """Losses that belong together: the weighted sum of each group is one task.
 
     Args:
-        groups: names of losses by the name of their task.
+        groups: names of losses by the name of their task; a loss in none of them has its own weight
+            alone, whatever tasks weigh.
         weights: weight of each loss in the total.
     """
 
@@ -32,7 +33,7 @@ class LossGroups:
         """Sum of losses times their weights times their task's factor, in the order of `values`."""
         return torch.stack(
             [
-                self._weights[name] * factors[self._group_of[name]] * value.float()
+                self._weights[name] * self._factor(name, factors) * value.float()
                 for name, value in values.items()
             ]
         ).sum()
@@ -41,8 +42,14 @@ class LossGroups:
         """The weighted sum of each task, in the graph; a task without any loss is left out."""
         terms: dict[str, list[Tensor]] = {}
         for name, value in values.items():
-            terms.setdefault(self._group_of[name], []).append(self._weights[name] * value.float())
+            if name in self._group_of:
+                weighted = self._weights[name] * value.float()
+                terms.setdefault(self._group_of[name], []).append(weighted)
         return {name: torch.stack(terms[name]).sum() for name in self.names if name in terms}
+
+    def _factor(self, loss: str, factors: Mapping[str, float]) -> float:
+        group = self._group_of.get(loss)
+        return 1.0 if group is None else factors[group]
 
 
 class Weighting:
@@ -61,6 +68,9 @@ class Weighting:
     def weights(self, rng: np.random.Generator) -> Tensor:
         """Weights of one step, (K,) float64; `rng` is that step's own."""
         return torch.ones(self.count, dtype=torch.float64)
+
+    def follow(self, learning_rate: float) -> None:
+        """Learn at the rate at which the model learns in this step, if the scheme wants that."""
 
     def after_step(self, losses: Tensor, shares: Tensor) -> None:
         """Learn from a step.
@@ -142,21 +152,33 @@ class DynamicWeightAverage(Weighting):
 
 
 class LearnedWeighting(Weighting):
-    """One number per task, started at 0 and learned by Adam at a constant rate.
+    """One number per task, learned by Adam.
 
     Args:
         count: K, the number of tasks.
         learning_rate: of the numbers.
         weight_decay: pulls them towards 0, inside Adam's gradient.
+        start: of the numbers.
+        decoupled: whether the decay acts outside Adam's gradient instead (AdamW).
     """
 
     needs_losses = True
 
-    def __init__(self, count: int, learning_rate: float, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self,
+        count: int,
+        learning_rate: float,
+        weight_decay: float = 0.0,
+        start: float = 0.0,
+        decoupled: bool = False,
+    ) -> None:
         super().__init__(count)
-        self.values = torch.zeros(count, dtype=torch.float64, requires_grad=True)
+        self.values = torch.full((count,), start, dtype=torch.float64, requires_grad=True)
         self._optimizer = torch.optim.Adam(
-            [self.values], lr=learning_rate, weight_decay=weight_decay
+            [self.values],
+            lr=learning_rate,
+            weight_decay=weight_decay,
+            decoupled_weight_decay=decoupled,
         )
 
     def descend(self, gradient: Tensor) -> None:
@@ -180,7 +202,35 @@ class LearnedWeighting(Weighting):
 
 
 class LearnableWeights(LearnedWeighting):
-    """w = sigmoid(r) over the sum of all sigmoid(r); r descends the weighted loss itself."""
+    """w = f + (1 - K f) sigmoid(r) over the sum of all sigmoid(r); r descends the weighted loss.
+
+    With floor f = 0 nothing keeps a task's weight from vanishing, as published for the unified
+    model (its specification, section 7): the task that does worst is turned down.
+
+    Args:
+        count: K, the number of tasks.
+        learning_rate: of r; none: the model's own at each step.
+        weight_decay: decoupled, of r.
+        start: of every r.
+        floor: f, less than 1 / K.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        learning_rate: float | None,
+        weight_decay: float = 0.0,
+        start: float = 0.0,
+        floor: float = 0.0,
+    ) -> None:
+        super().__init__(count, learning_rate or 0.0, weight_decay, start, decoupled=True)
+        self._follows = learning_rate is None
+        self._floor = floor
+
+    def follow(self, learning_rate: float) -> None:
+        """See `Weighting.follow`."""
+        if self._follows:
+            self._optimizer.param_groups[0]["lr"] = learning_rate
 
     def weights(self, rng: np.random.Generator) -> Tensor:
         """See `Weighting.weights`."""
@@ -192,7 +242,8 @@ class LearnableWeights(LearnedWeighting):
         self.descend(gradient)
 
     def _weights(self) -> Tensor:
-        return normalized_sigmoids(self.values)
+        shares = normalized_sigmoids(self.values)
+        return self._floor + (1 - self.count * self._floor) * shares
 
 
 def normalized_sigmoids(raw: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from mtl.config import schema
+from mtl.errors import ConfigError
 from mtl.losses.gradient_weighting import GramMethod, cagrad, coefficients, nash_mtl, pcgrad
 from mtl.losses.weighting import (
     FAMO,
@@ -48,6 +49,7 @@ class Balancer:
         Raises:
             NonFiniteLossError: as `Step.losses`.
         """
+        self.weighting.follow(step.learning_rate)
         weights = self.weighting.weights(step.random_state())
         values = self._descend(step, weights)
         if self.weighting.needs_losses:
@@ -162,7 +164,14 @@ def build_balancer(config: schema.Weighting, groups: LossGroups) -> Balancer:
     count = len(groups.names)
     match config:
         case schema.LearnableWeighting():
-            return Balancer(LearnableWeights(count, config.learning_rate), groups)
+            rate, decay = config.learning_rate, config.weight_decay
+            if config.floor * count >= 1:
+                raise ConfigError(
+                    f"weighting.floor must be below 1/{count} for {count} tasks, "
+                    f"got {config.floor:g}; lower it."
+                )
+            weights = LearnableWeights(count, rate, decay, config.start, config.floor)
+            return Balancer(weights, groups)
         case schema.UncertaintyWeighting():
             return Balancer(UncertaintyWeights(count, config.learning_rate), groups)
         case schema.DWAWeighting():

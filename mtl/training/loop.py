@@ -147,6 +147,7 @@ def _train_stage(
                 scaler=scaler,
                 meter=meter,
                 probe=probe,
+                learning_rate=_rate(optimizer),
             )
             losses, figures = _learn(step, balancer, optimizer, config.optimizer.max_grad_norm)
             state.step += 1
@@ -171,7 +172,7 @@ def _train_stage(
 
 
 def _learn(
-    step: Step, balancer: Balancer, optimizer: torch.optim.Optimizer, max_grad_norm: float
+    step: Step, balancer: Balancer, optimizer: torch.optim.Optimizer, max_grad_norm: float | None
 ) -> tuple[dict[str, Tensor], dict[str, float]]:
     """One optimiser step; returns its last micro-batch's losses with their total, and figures.
 
@@ -194,6 +195,11 @@ def _learn(
     told = {f"weight/{name}": x for name, x in zip(names, weights.tolist(), strict=True)}
     step.meter.add(_figure_sums(told | gradients, step.device))
     return losses, told | gradients
+
+
+def _rate(optimizer: torch.optim.Optimizer) -> float:
+    """Largest learning rate of the optimiser's groups now."""
+    return float(max(group["lr"] for group in optimizer.param_groups))
 
 
 def _figure_sums(figures: dict[str, float], device: torch.device) -> dict[str, Tensor]:
@@ -252,10 +258,9 @@ def _close_epoch(
     count = {"step": state.step, "samples": state.step * run.config.training.batch_size}
     figures = _mean_figures(totals)
     trained = run.task.metrics(totals)
-    rate = max(group["lr"] for group in optimizer.param_groups)
     state.history.append(
         {**place, "split": "train", **count, "seconds": round(state.seconds, 3)}
-        | {**trained, **figures, "learning_rate": rate}
+        | {**trained, **figures, "learning_rate": _rate(optimizer)}
     )
     measured = validate(run, epoch + 1)
     state.totals = {}
@@ -317,7 +322,7 @@ def _tell(
             "stage": stage.name,
             "samples_per_second": rate * run.config.training.batch_size,
             "eta_s": (plan.num_steps - state.step) / rate,
-            "learning_rate": max(group["lr"] for group in optimizer.param_groups),
+            "learning_rate": _rate(optimizer),
             "losses": {f"loss/{name}": float(value.detach()) for name, value in losses.items()},
             **figures,
         }

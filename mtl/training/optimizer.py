@@ -26,10 +26,11 @@ def set_learning_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
         group["lr"] = group["initial_lr"] * factor
 
 
-def clip_gradients(model: nn.Module, max_norm: float) -> Tensor:
-    """Scale gradients down to `max_norm` (global L2) and return the norm before."""
+def clip_gradients(model: nn.Module, max_norm: float | None) -> Tensor:
+    """Scale gradients down to `max_norm` (global L2; none: not at all); returns the norm before."""
     learning = [p for p in model.parameters() if p.grad is not None]
-    return nn.utils.clip_grad_norm_(learning, max_norm, foreach=True)
+    limit = math.inf if max_norm is None else max_norm
+    return nn.utils.clip_grad_norm_(learning, limit, foreach=True)
 
 
 def require_finite(losses: dict[str, Tensor], step: int, samples: str) -> None:

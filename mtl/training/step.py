@@ -43,6 +43,8 @@ class Step:
     scaler: torch.amp.GradScaler
     meter: Meter
     probe: GradientProbe
+    learning_rate: float
+    """Largest of the optimiser's groups in this step."""
 
     def losses(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Losses of one micro-batch in the graph; their statistics go to the meter.
