@@ -62,6 +62,7 @@ class RayBatches:
         self._config, self._device = config, device
         self._train = SampleMaker(family, indices.train, training=True)
         val = indices.val
+        self._val_samples = 0 if val is None else family.val_samples(val)
         self._val = None if val is None else SampleMaker(family, val, training=False)
 
     def training(self, first_step: int, last_step: int) -> Iterator[Batch]:
@@ -78,7 +79,7 @@ class RayBatches:
         rank, size = world()
         training = self._config.training
         micro_batch = training.batch_size // (size * training.accumulate)
-        numbers = validation_numbers(training.val_samples, micro_batch, rank, size)
+        numbers = validation_numbers(self._val_samples, micro_batch, rank, size)
         return self._stream(numbers, self._val) if self._val else iter(())
 
     def _stream(self, numbers: list[np.ndarray], maker: SampleMaker) -> Iterator[Batch]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import ray
@@ -15,15 +17,19 @@ from rich.console import Console
 from cluster.failures import Action, decide
 from cluster.progress import Board, Display
 from cluster.settings import worker_environment
+from cluster.summary import publish_report
 from cluster.worker import Job, train_worker
-from mtl.config.schema import EvaluateConfig, RunConfig
+from mtl.config.load import to_yaml
+from mtl.config.schema import ClusterConfig, EvaluateConfig, RunConfig
 from mtl.errors import MtlError, ResourceError
-from mtl.families import Indices
+from mtl.families import Indices, family_of
 from mtl.training.run_folder import RunFolder
 
 
 def connect(config: RunConfig | EvaluateConfig) -> bool:
     """Join the cluster this process belongs to, or start one on this machine.
+
+    RAY_ADDRESS=local starts one of its own beside those that run here already.
 
     Returns:
         Whether a cluster was started, which its starter should shut down.
@@ -33,17 +39,20 @@ def connect(config: RunConfig | EvaluateConfig) -> bool:
     """
     if ray.is_initialized():
         return False
-    _require_answer(os.environ.get("RAY_ADDRESS", ""))
+    address = os.environ.get("RAY_ADDRESS", "")
+    _require_answer(address)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    try:
-        ray.init(address="auto", **quiet)
-        return False
-    except ConnectionError:
-        cluster = config.cluster
-        # Logical CPUs: the workers' own, and two for Ray Data's tasks, on however few cores.
-        cpus = max(os.cpu_count() or 1, cluster.workers * cluster.cpus_per_worker + 2)
-        ray.init(address="local", num_cpus=cpus, object_store_memory=512 << 20, **quiet)
-        return True
+    if address != "local":
+        try:
+            ray.init(address="auto", **quiet)
+            return False
+        except ConnectionError:
+            pass  # there is none to join
+    cluster = config.cluster
+    # Logical CPUs: the workers' own, and two for Ray Data's tasks, on however few cores.
+    cpus = max(os.cpu_count() or 1, cluster.workers * cluster.cpus_per_worker + 2)
+    ray.init(address="local", num_cpus=cpus, object_store_memory=512 << 20, **quiet)
+    return True
 
 
 def _require_answer(address: str) -> None:
@@ -61,25 +70,80 @@ def _require_answer(address: str) -> None:
 
 
 def run_training(config: RunConfig, indices: Indices, folder: RunFolder, console: Console) -> None:
-    """Train with as many attempts as `cluster.max_failures` allows.
+    """Train, after the runs that this one learns from.
 
     Raises:
         MtlError: the run ended before its time; the message says why in one sentence.
     """
     board = Board.remote()  # type: ignore[attr-defined]
-    job = Job(config, ray.put(indices), board)
-    failures = 0
     with Display(console, board):
-        while True:
-            try:
-                _trainer(config, folder, job).fit()
-                return
-            except ray.train.TrainingFailedError as error:
-                failures += 1
-                decision = decide(error, failures, config.cluster.max_failures)
-                if decision.action is Action.GIVE_UP:
-                    raise MtlError(decision.reason) from error
-                console.print(decision.reason, style="yellow", markup=False)
+        if first := family_of(config).first():
+            folder.write_text("config.yaml", to_yaml(config))  # from here on it can be resumed
+            _train_first(first, board, console)
+        _train(config, folder, Job(config, ray.put(indices), board), console)
+
+
+def _train_first(runs: Sequence[RunConfig], board: Any, console: Console) -> None:
+    """Train runs that do not depend on each other, as many at a time as the cluster places.
+
+    Raises:
+        MtlError: one of them ended before its time; the others were brought to their end first.
+    """
+    waiting = []
+    for config in runs:
+        folder = RunFolder(config.storage, str(config.name))
+        if folder.finished():
+            console.print(f"{config.name}: done already", markup=False)
+            continue
+        indices = ray.put(family_of(config).indices())
+        job = Job(config, indices, board, label=str(config.name))
+        waiting.append((config, folder, job))
+    if not waiting:
+        return
+    pool = ThreadPoolExecutor(places(runs[0].cluster, ray.cluster_resources(), len(waiting)))
+    try:
+        futures = [pool.submit(_train, *each, console) for each in waiting]
+        for future in as_completed(futures):
+            future.exception()
+        for future in futures:
+            future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    for _, folder, _ in waiting:
+        publish_report(folder)
+
+
+def places(cluster: ClusterConfig, have: Mapping[str, float], wanted: int) -> int:
+    """How many runs of this size fit beside each other, one CPU left for Ray Data; at least one."""
+    fits = (have.get("CPU", 0.0) - 1) // (cluster.workers * cluster.cpus_per_worker)
+    if cluster.gpus_per_worker:
+        fits = min(fits, have.get("GPU", 0.0) // (cluster.workers * cluster.gpus_per_worker))
+    return max(1, min(int(fits), wanted))
+
+
+def _train(config: RunConfig, folder: RunFolder, job: Job, console: Console) -> None:
+    """Train with as many attempts as `cluster.max_failures` allows.
+
+    Raises:
+        MtlError: the run ended before its time.
+    """
+    failures = 0
+    label = f"{job.label}: " if job.label else ""
+    while True:
+        try:
+            _trainer(config, folder, job).fit()
+            return
+        except ray.train.TrainingFailedError as error:
+            failures += 1
+            decision = decide(error, failures, config.cluster.max_failures)
+            if decision.action is Action.GIVE_UP:
+                raise MtlError(f"{label}{decision.reason}") from error
+            console.print(f"{label}{decision.reason}", style="yellow", markup=False)
+        except ray.exceptions.RayError as error:  # not from training: Ray itself went away
+            raise ResourceError(
+                f"{label}the cluster was lost ({type(error).__name__}); start it again with "
+                "resume=true to go on from the last checkpoint."
+            ) from error
 
 
 def _trainer(config: RunConfig, folder: RunFolder, job: Job) -> ray.train.torch.TorchTrainer:
@@ -101,7 +165,7 @@ def _trainer(config: RunConfig, folder: RunFolder, job: Job) -> ray.train.torch.
             storage_path=folder.path,
             storage_filesystem=folder.filesystem,
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=config.checkpoint.keep),
-            failure_config=ray.train.FailureConfig(max_failures=0),  # see run_training
+            failure_config=ray.train.FailureConfig(max_failures=0),  # see _train
             # mypy takes this for the RunConfig of Ray Train V1.
             worker_runtime_env={"env_vars": worker_environment()},  # type: ignore[call-arg]
         ),

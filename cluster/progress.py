@@ -16,6 +16,11 @@ from rich.text import Text
 
 News = dict[str, Any]
 
+FINAL_STAGES = ("tracking", "evaluation")
+"""Stages of the lines that end a run."""
+UNIFIED = ("map", "map_50", "miou", "top1", "score", "delta_m")
+"""Metrics of the unified model that a line shows."""
+
 
 @ray.remote(num_cpus=0, max_restarts=3)
 class Board:
@@ -48,11 +53,12 @@ class Display:
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._live = Live(console=console, refresh_per_second=4, transient=True)
         self._since_line = 0.0
+        self._running: dict[str, str] = {}
 
     def __enter__(self) -> Display:
         if self._console.is_terminal:
             self._live.start()
-        self._status("waiting for the workers to start")
+        self._status("", "waiting for the workers to start")
         self._thread.start()
         return self
 
@@ -82,18 +88,24 @@ class Display:
             self._show(piece)
 
     def _show(self, news: News) -> None:
+        label = news["label"]
+        front = f"{label}: " if label else ""
         if "message" in news:
-            self._console.print(Text(news["message"]))
+            self._console.print(Text(front + news["message"]))
         elif "lines" in news:
             for text in epoch_lines(news["lines"], news["num_epochs"]):
-                self._console.print(Text(text))
+                self._console.print(Text(front + text))
             self._since_line = 0.0
+            if news["lines"][-1]["stage"] in FINAL_STAGES:
+                self._running.pop(label, None)
         else:
-            self._status(progress_line(news))
+            self._status(label, front + progress_line(news))
 
-    def _status(self, text: str) -> None:
+    def _status(self, label: str, text: str) -> None:
+        """Show what a run is at, a line for each that is running."""
+        self._running = {name: x for name, x in self._running.items() if name} | {label: text}
         if self._console.is_terminal:
-            self._live.update(Text(text, style="dim"))
+            self._live.update(Text("\n".join(self._running.values()), style="dim"))
         elif self._since_line >= self.QUIET_S:
             self._console.print(Text(text))
             self._since_line = 0.0
@@ -113,6 +125,12 @@ def epoch_lines(lines: list[News], num_epochs: int) -> list[str]:
     """A finished epoch: one line for each of its splits."""
     texts = []
     for line in lines:
+        if line["stage"] == "evaluation":
+            texts.append(
+                f"evaluated split '{line['split']}'  "
+                + "  ".join(f"{k} {line[k]:.3f}" for k in UNIFIED if k in line)
+            )
+            continue
         if line["stage"] == "tracking":
             texts.append(
                 f"tracked {line['sequences']} sequences of split '{line['split']}'  "
@@ -121,8 +139,11 @@ def epoch_lines(lines: list[News], num_epochs: int) -> list[str]:
             )
             continue
         parts = [f"epoch {line['epoch']:>2}/{num_epochs} {line['stage']:<6} {line['split']:<5}"]
-        for name, label in (("loss/total", "loss"), ("iou", "iou"), ("accuracy", "accuracy")):
-            parts.append(f"{label} {line[name]:.3f}" if name in line else f"{label}   –  ")
+        parts.append(f"loss {line['loss/total']:.3f}" if "loss/total" in line else "loss   –  ")
+        if "iou" in line:
+            for name in ("iou", "accuracy"):
+                parts.append(f"{name} {line[name]:.3f}" if name in line else f"{name}   –  ")
+        parts += [f"{name} {line[name]:.3f}" for name in UNIFIED if name in line]
         if "samples_per_second" in line:
             parts.append(f"{line['samples_per_second']:.0f} samples/s")
         if line.get("skipped"):

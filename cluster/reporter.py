@@ -11,7 +11,7 @@ import ray.train
 from cluster.progress import News
 from mtl.config.schema import RunConfig
 from mtl.training.plan import plan_of
-from mtl.training.run_folder import RunWriter
+from mtl.training.run_folder import FINAL, RunWriter
 from mtl.training.state import TrainingState
 
 STEP_CURVES = ("loss/total", "learning_rate", "weight/", "gradient_")
@@ -21,9 +21,12 @@ STEP_CURVES = ("loss/total", "learning_rate", "weight/", "gradient_")
 class RayReporter:
     """`mtl.training.loop.Reporter` on Ray. Only rank 0 has a writer and hands over files."""
 
-    def __init__(self, config: RunConfig, board: Any, writer: RunWriter | None, told: int) -> None:
+    def __init__(
+        self, config: RunConfig, board: Any, label: str, writer: RunWriter | None, told: int
+    ) -> None:
         self._config = config
         self._board = board
+        self._label = label
         self._writer = writer
         self._told = told
         self._plan = plan_of(config)
@@ -31,12 +34,12 @@ class RayReporter:
 
     def message(self, text: str) -> None:
         """One line for the terminal."""
-        self._board.post.remote({"message": text})
+        self._post({"message": text})
 
     def progress(self, news: dict[str, Any]) -> None:
         """Show the last steps and add them to the curves."""
         self._latest = news
-        self._board.post.remote(news)
+        self._post(news)
         if self._writer:
             self._writer.scalars("train", news["step"], news["losses"] | news)
 
@@ -44,7 +47,7 @@ class RayReporter:
         """Write what is new and let Ray Train keep the state; waits for all ranks."""
         lines = state.history[self._told :]
         self._told = len(state.history)
-        name = f"step-{state.step:08d}" + ("-final" if state.finished else "")
+        name = f"step-{state.step:08d}" + (FINAL if state.finished else "")
         metrics = {k: v for line in lines for k, v in line.items() if isinstance(v, (int, float))}
         metrics["step"] = state.step
         if self._writer is None:
@@ -63,6 +66,9 @@ class RayReporter:
             checkpoint_upload_mode=ray.train.CheckpointUploadMode.ASYNC,
         )
 
+    def _post(self, news: News) -> None:
+        self._board.post.remote({**news, "label": self._label})
+
     def _publish(self, state: TrainingState, lines: list[News]) -> None:
         assert self._writer is not None
         self._writer.lines(state.history)
@@ -76,4 +82,4 @@ class RayReporter:
         if self._latest:
             speed = {k: self._latest[k] for k in ("samples_per_second", "eta_s")}
             lines = [*lines[:-1], lines[-1] | speed]
-        self._board.post.remote({"lines": lines, "num_epochs": self._plan.num_epochs})
+        self._post({"lines": lines, "num_epochs": self._plan.num_epochs})

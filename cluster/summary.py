@@ -10,11 +10,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from cluster.progress import FINAL_STAGES
 from mtl.config.schema import RunConfig
 from mtl.families.report import report_run
 from mtl.training.run_folder import RunFolder
 
-ROWS = ("loss/total", "iou", "accuracy", "balanced_accuracy", "ao", "sr_50", "sr_75", "fps")
+ROWS = (
+    *("loss/total", "iou", "accuracy", "balanced_accuracy", "ao", "sr_50", "sr_75", "fps"),
+    *("map", "map_50", "miou", "miou_merged", "top1", "score"),
+    *("drop/map", "drop/miou", "drop/top1", "delta_m"),
+)
 
 
 def final_table(folder: RunFolder, config: RunConfig, console: Console) -> None:
@@ -34,7 +39,7 @@ def final_table(folder: RunFolder, config: RunConfig, console: Console) -> None:
         ("best weights", "model.safetensors"),
         ("metrics", "metrics.jsonl"),
         ("curves", "tensorboard"),
-        ("tracking results", "results"),
+        ("results", "results"),
         ("report", "report.html"),
     ):
         console.print(f"{what:<17} {folder.path}/{name}", markup=False)
@@ -57,8 +62,8 @@ def columns_of(history: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]
     """The last line of each split in training, then each split tracked, with their labels."""
     latest: dict[str, dict[str, Any]] = {}
     for line in history:
-        if line["stage"] == "tracking":
-            latest[f"tracking {line['split']}"] = line
+        if line["stage"] in FINAL_STAGES:
+            latest[f"{line['stage']} {line['split']}"] = line
         else:
             latest[f"{line['split']}, epoch {line['epoch']}"] = line
             for label in [x for x in latest if x.startswith(f"{line['split']}, ")][:-1]:

@@ -73,7 +73,7 @@ def resolve(arguments: Sequence[str]) -> RunConfig:
             raise ConfigError("resume=true needs name= to say which run to go on with.")
         label = Path(source or "demo").stem
         config = config.model_copy(update={"name": f"{label}-{datetime.now():%Y%m%d-%H%M%S}"})
-    return config
+    return family_of(config).prepared()
 
 
 def _absolute(config: RunConfig) -> RunConfig:

@@ -36,6 +36,8 @@ class Job(NamedTuple):
     """Reference of the `Indices` in the object store."""
     board: Any
     """Handle of the `Board` actor."""
+    label: str = ""
+    """In front of the news of a run that is one of several; empty for a run alone."""
 
 
 def train_worker(loop_config: dict[str, Job]) -> None:
@@ -47,7 +49,7 @@ def train_worker(loop_config: dict[str, Job]) -> None:
     device = ray.train.torch.get_device()
     state = _last_state()
     family = family_of(config)
-    task = family.task(indices.train)
+    task = family.task(indices, device)
     seed_weights(config.seed)
     model = task.build_model()
     started = None
@@ -55,8 +57,8 @@ def train_worker(loop_config: dict[str, Job]) -> None:
         started = start_from(model, Path(config.model.init))
     model = model.to(device)
     folder = RunFolder(config.storage, str(config.name))
-    writer = None if rank else RunWriter(folder, config, state.step)
-    reporter = RayReporter(config, job.board, writer, len(state.history))
+    writer = None if rank else RunWriter(folder, config, state.step, task.class_names)
+    reporter = RayReporter(config, job.board, job.label, writer, len(state.history))
     if rank == 0 and state.step:
         reporter.message(f"going on at step {state.step} of run '{config.name}'")
     if rank == 0 and started:
@@ -97,7 +99,7 @@ def _evaluate(
             started = time.monotonic()
             mine = family.evaluate_share(model, index, device, rank, size, results)
             everyone = list(itertools.chain.from_iterable(gather_objects(mine)))
-            metrics = family.summarize(index, everyone, results)
+            metrics = {} if rank else family.summarize(index, split, everyone, results)
             folder.upload(results, "results")
             state.seconds += time.monotonic() - started
             state.history.append(

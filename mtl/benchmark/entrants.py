@@ -13,8 +13,7 @@ import torch
 from mtl.conditions import OUTPUT_NAMES
 from mtl.config.schema import TrackerRunConfig
 from mtl.config.tracker_run import as_tracker
-from mtl.data.storage import absolute, is_remote, join, read_bytes
-from mtl.errors import CheckpointError, ConfigError
+from mtl.errors import ConfigError
 from mtl.evaluation.one_pass import OnlineTracker
 from mtl.models.model_file import MODEL_FILE
 from mtl.models.tracker import OnlineModel
@@ -130,11 +129,11 @@ def open_models(words: Sequence[str], asks_conditions: bool = True) -> list[Mode
 def _open(word: str, asks_conditions: bool) -> ModelEntrant:
     found = read_model(word)
     return ModelEntrant(
-        name=_name(source, 1),
-        source=source,
-        digest=f"sha256-{hashlib.sha256(data).hexdigest()}",
-        model=model,
-        config=as_tracker(config, source),
+        name=_name(found.source, 1),
+        source=found.source,
+        digest=found.digest,
+        model=found.model,
+        config=as_tracker(found.config, found.source),
         asks_conditions=asks_conditions,
     )
 

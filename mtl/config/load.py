@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from mtl.config.schema import Config, EvaluateConfig, RunConfig, TrackerRunConfig
 from mtl.config.tracker_run import as_tracker
+from mtl.config.unified_run import UnifiedRunConfig
 from mtl.errors import ConfigError
 
 _Schema = TypeVar("_Schema", bound=Config)
@@ -22,6 +23,7 @@ _Schema = TypeVar("_Schema", bound=Config)
 RUN_SCHEMAS: dict[str, type[RunConfig]] = {
     "hiptrack": TrackerRunConfig,
     "simtrack": TrackerRunConfig,
+    "unified": UnifiedRunConfig,
 }
 """What the keys of a run are, by `model.family`."""
 DEFAULT_FAMILY = "hiptrack"

@@ -9,11 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from mtl.config.schema import Config, Ratio
-
-TaskName = Literal["det", "seg", "cls"]
-TASKS: tuple[TaskName, ...] = ("det", "seg", "cls")
-"""The tasks of the unified model, in the order of its task weights."""
+from mtl.config.base import Config, Ratio
+from mtl.config.unified import UNIFIED_TASKS, UnifiedTaskName
 
 
 class SplitNames(Config):
@@ -80,8 +77,6 @@ class UnifiedDataConfig(Config):
     """Annotation file below det_root."""
     det_categories: tuple[str | int, ...] | None = None
     """Names or ids of the categories that are detected; none: all that the file lists."""
-    seg_background: Literal["merged", "own"] = "merged"
-    """Background shares class 0 with the first class, as published (20), or has its own (21)."""
     on_error: Literal["stop", "skip"] = "stop"
     """What a bad item does: stop the run with one sentence, or be left out and counted."""
     max_pixels: PositiveInt = 64_000_000
@@ -97,10 +92,10 @@ class UnifiedDataConfig(Config):
         return not (self.det_root or self.seg_root or self.cls_root)
 
     @property
-    def tasks(self) -> tuple[TaskName, ...]:
+    def tasks(self) -> tuple[UnifiedTaskName, ...]:
         """Tasks that have data."""
         roots = {"det": self.det_root, "seg": self.seg_root, "cls": self.cls_root}
-        return tuple(task for task in TASKS if self.embedded or roots[task])
+        return tuple(task for task in UNIFIED_TASKS if self.embedded or roots[task])
 
     @model_validator(mode="after")
     def _check(self) -> UnifiedDataConfig:

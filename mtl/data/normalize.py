@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -11,7 +13,12 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
 
-def normalize(images: Tensor, brightness: Tensor | None = None) -> Tensor:
+def normalize(
+    images: Tensor,
+    brightness: Tensor | None = None,
+    mean: Sequence[float] = MEAN,
+    std: Sequence[float] = STD,
+) -> Tensor:
     """Brighten, clamp and standardise crops (HIPTrack spec 10.2, step 4; ImageNet statistics).
 
     out = (clamp(pixel brightness / 255, 0, 1) - mean) / std
@@ -19,6 +26,8 @@ def normalize(images: Tensor, brightness: Tensor | None = None) -> Tensor:
     Args:
         images: (..., H, W, 3) uint8 RGB.
         brightness: (...) factor of each image; none: 1.
+        mean: of the channels, pixels in [0, 1].
+        std: of the channels.
 
     Returns:
         (..., 3, H, W) float32 on the device of `images`.
@@ -38,6 +47,6 @@ def normalize(images: Tensor, brightness: Tensor | None = None) -> Tensor:
                 f"{tuple(images.shape)}, got {tuple(brightness.shape)}."
             )
         pixels = (pixels * (brightness.float() / 255.0)[..., None, None, None]).clamp_(0.0, 1.0)
-    mean = torch.tensor(MEAN, device=pixels.device).view(3, 1, 1)
-    std = torch.tensor(STD, device=pixels.device).view(3, 1, 1)
-    return pixels.sub_(mean).div_(std)
+    shift = torch.tensor(mean, device=pixels.device).view(3, 1, 1)
+    scale = torch.tensor(std, device=pixels.device).view(3, 1, 1)
+    return pixels.sub_(shift).div_(scale)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from mtl.config.run import RunConfig
 from mtl.report.frames import Picture
 from mtl.tasks.task import Metrics, Task
 
@@ -62,11 +63,32 @@ class Family(Protocol):
             ConfigError: the batch is larger than the data.
         """
 
-    def task(self, train: Any) -> Task:
-        """The task over the training split."""
+    def first(self) -> list[RunConfig]:
+        """Runs that must have ended before this one begins; they do not depend on each other."""
+
+    def prepared(self) -> RunConfig:
+        """The config with everything decided that the family decides.
+
+        Raises:
+            ConfigError: if that cannot be.
+        """
+
+    def task(self, indices: Indices, device: torch.device) -> Task:
+        """The task over the splits of the run.
+
+        Args:
+            indices: of the run.
+            device: on which it is going to be trained.
+
+        Raises:
+            CheckpointError: a model that it needs cannot be read.
+        """
 
     def sampler(self, index: Any, training: bool) -> Sampler:
         """Samples of a split, on this machine."""
+
+    def val_samples(self, index: Any) -> int:
+        """Samples of the validation split that are looked at after each epoch."""
 
     def size(self, index: Any) -> str:
         """How much of a split the final evaluation takes, as in `20 sequences`."""
@@ -91,13 +113,16 @@ class Family(Protocol):
             DataError: an item cannot be evaluated and `data.on_error` does not say to skip it.
         """
 
-    def summarize(self, index: Any, found: Sequence[Any], out: Path) -> Metrics:
+    def summarize(self, index: Any, split: str, found: Sequence[Any], out: Path) -> Metrics:
         """Metrics of a split from what all its processes found, in the order of their ranks.
+
+        One process calls it.
 
         Args:
             index: of the split.
+            split: its name.
             found: of all processes.
-            out: folder for result files that need all of it; the first process writes.
+            out: folder for result files that need all of it.
         """
 
     def pictures(self, run_folder: Path) -> list[Picture]:

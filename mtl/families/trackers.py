@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from mtl.benchmark.following import track_share
-from mtl.config.schema import TrackerRunConfig
+from mtl.config.schema import RunConfig, TrackerRunConfig
 from mtl.data.clips import ClipSampler
 from mtl.data.index import FrameIndex, build_index
 from mtl.data.synthetic import embedded_dataset
@@ -51,9 +51,17 @@ class TrackerFamily:
             final[split] = val if split == "val" and val else build_index(data, split)
         return Indices(train, val, final)
 
-    def task(self, train: FrameIndex) -> Task:
+    def first(self) -> list[RunConfig]:
+        """See `Family.first`: none."""
+        return []
+
+    def prepared(self) -> TrackerRunConfig:
+        """See `Family.prepared`."""
+        return self.config
+
+    def task(self, indices: Indices, device: torch.device) -> Task:
         """See `Family.task`."""
-        return build_task(self.config, train)
+        return build_task(self.config, indices.train)
 
     def sampler(self, index: FrameIndex, training: bool) -> ClipSampler:
         """See `Family.sampler`."""
@@ -61,6 +69,10 @@ class TrackerFamily:
         return ClipSampler(
             self._here(index), config.model, config.augmentation, config.data, config.seed, training
         )
+
+    def val_samples(self, index: FrameIndex) -> int:
+        """See `Family.val_samples`."""
+        return self.config.training.val_samples
 
     def size(self, index: FrameIndex) -> str:
         """See `Family.size`."""
@@ -81,7 +93,9 @@ class TrackerFamily:
         share = map(here.sequence, range(rank, self._count(here), size))
         return list(track_share(tracker, share, config.data, out, str(config.name)))
 
-    def summarize(self, index: FrameIndex, found: Sequence[SequenceScore], out: Path) -> Metrics:
+    def summarize(
+        self, index: FrameIndex, split: str, found: Sequence[SequenceScore], out: Path
+    ) -> Metrics:
         """See `Family.summarize`."""
         return summarize(found).metrics
 

@@ -6,12 +6,16 @@ from torch import nn
 
 from mtl.config.schema import HIPTrackConfig, RunConfig
 from mtl.config.tracker_run import as_tracker
+from mtl.config.unified_run import UnifiedRunConfig
 from mtl.models.hiptrack import HIPTrack
 from mtl.models.simtrack import SimTrack
+from mtl.models.unified.unified import Unified
 
 
 def build_model(config: RunConfig) -> nn.Module:
     """The model of the config's family, freshly initialised from torch's random state."""
+    if isinstance(config, UnifiedRunConfig):
+        return Unified(config.model)
     tracker = as_tracker(config, "the config")
     answers = tracker.traits.answers or "classes"
     if isinstance(tracker.model, HIPTrackConfig):

@@ -16,11 +16,11 @@ from torch import nn
 
 from mtl.conditions import OUTPUT_NAMES
 from mtl.config.load import validate
-from mtl.config.schema import RunConfig
+from mtl.config.schema import PARTS, RunConfig
 from mtl.config.tracker_run import as_tracker
 from mtl.errors import CheckpointError
 from mtl.models.build import build_model
-from mtl.models.class_order import HEAD, canonical_head
+from mtl.models.class_order import canonical_head
 
 MODEL_FILE = "model.safetensors"
 """Its name in the folder of a run or an import."""
@@ -71,12 +71,12 @@ def load_model(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         CheckpointError: the file is missing, damaged or not one of ours, or has a condition head
             for other classes.
     """
-    shapes, metadata = read_header(path)
-    weights = read_weights(path)
-    if not any(name.startswith(HEAD) for name in shapes):
-        return weights, metadata
+    _, metadata = read_header(path)
     advice = "start from its tracker alone with model.init"
-    weights, names = canonical_head(weights, class_names(path, metadata), str(path), advice)
+    if metadata["family"] not in PARTS:
+        return read_weights(path), metadata
+    names = class_names(path, metadata)
+    weights, names = canonical_head(read_weights(path), names, str(path), advice)
     return weights, metadata | {"classes": json.dumps(names)}
 
 

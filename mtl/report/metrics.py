@@ -15,8 +15,8 @@ import numpy as np
 from mtl.errors import DataError, ShapeError
 from mtl.evaluation.confusion import class_accuracy
 
-TRACKING = "tracking"
-"""Stage name of the lines that hold the online tracker's scores."""
+FINAL_STAGES = ("tracking", "evaluation")
+"""Stages of the lines that hold the scores of a final evaluation."""
 SPLITS = ("train", "val", "test")
 
 
@@ -59,13 +59,15 @@ class History:
     epochs: list[dict[str, Any]]
     """Training and validation lines."""
     tracking: list[dict[str, Any]]
-    """Scores of the online tracker, one line a split."""
+    """Scores of the final evaluation, one line a split."""
 
     @classmethod
     def of(cls, lines: list[dict[str, Any]]) -> History:
         """Sort the lines of `read_metrics`."""
-        epochs = {(x["split"], x["stage"], x["epoch"]): x for x in lines if x["stage"] != TRACKING}
-        tracking = {x["split"]: x for x in lines if x["stage"] == TRACKING}
+        epochs = {
+            (x["split"], x["stage"], x["epoch"]): x for x in lines if x["stage"] not in FINAL_STAGES
+        }
+        tracking = {x["split"]: x for x in lines if x["stage"] in FINAL_STAGES}
         return cls(list(epochs.values()), list(tracking.values()))
 
     def places(self) -> list[tuple[str, int]]:
@@ -140,7 +142,7 @@ def _problem(values: object) -> str | None:
     if not isinstance(values.get("stage"), str):
         return f"'stage' must be a name, got {values.get('stage')!r}"
     epoch = values.get("epoch")
-    if (epoch is not None or values["stage"] != TRACKING) and (
+    if (epoch is not None or values["stage"] not in FINAL_STAGES) and (
         not isinstance(epoch, int) or isinstance(epoch, bool) or epoch < 0
     ):
         return f"'epoch' must be a whole number of at least 0, got {epoch!r}"

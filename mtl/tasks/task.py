@@ -41,6 +41,9 @@ class TaskLosses(NamedTuple):
 class Task(Protocol):
     """One model family: model, losses, metrics and what learns in a stage."""
 
+    class_names: Any
+    """What the outputs are called, as plain lists and maps; kept with the weights."""
+
     weights: dict[str, float]
     """Weight of each loss in the total, by the names of `TaskLosses.values`."""
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from mtl.conditions import OUTPUT_NAMES
 from mtl.config.schema import HIPTrackConfig, StageConfig, TrackerRunConfig
 from mtl.data.class_weights import training_class_weights
 from mtl.data.index import FrameIndex
@@ -16,9 +17,10 @@ from mtl.losses.conditions import ConditionLoss, Mean, build_condition_loss
 from mtl.losses.tracking import tracking_losses
 from mtl.models.build import build_model
 from mtl.models.elimination import keep_ratio_at
-from mtl.models.freeze import Parted, apply_stage_mode, freeze_parts
+from mtl.models.freeze import apply_stage_mode, freeze_parts
 from mtl.models.tracker import TrackerOutput
 from mtl.tasks.condition_scores import SCORES
+from mtl.tasks.parameter_groups import backbone_and_rest
 from mtl.tasks.task import Batch, Metrics, Moment, TaskLosses
 
 LOSS_NAMES = ("giou", "l1", "location", "classification", "severity")
@@ -40,6 +42,7 @@ class TrackingTask:
             "severity": loss.cls_weight * loss.severity,
         }
         traits = config.traits
+        self.class_names: Any = list(OUTPUT_NAMES[traits.answers or "classes"])
         self.condition_loss = _condition_loss(config, index)
         self.scores = SCORES[traits.answers]() if traits.answers else None
         self.loss_groups: dict[str, tuple[str, ...]] = {"tracking": ("giou", "l1", "location")}
@@ -110,17 +113,7 @@ class TrackingTask:
 
     def parameter_groups(self, model: nn.Module, stage: StageConfig) -> list[dict[str, Any]]:
         """The backbone at its own rate, everything else that learns at the stage's rate."""
-        parts = cast(Parted, model).parts()
-        slow = {id(x) for module in parts["backbone"] for x in module.parameters()}
-        learning = [x for x in model.parameters() if x.requires_grad]
-        backbone = [x for x in learning if id(x) in slow]
-        rest = [x for x in learning if id(x) not in slow]
-        rates = (stage.learning_rate * stage.backbone_lr_ratio, stage.learning_rate)
-        return [
-            {"params": parameters, "lr": rate}
-            for parameters, rate in zip((backbone, rest), rates, strict=True)
-            if parameters
-        ]
+        return backbone_and_rest(model, stage)
 
     def shared_parameters(self, model: nn.Module) -> list[nn.Parameter]:
         """What boxes and conditions both learn from."""

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from mtl.config.schema import RunConfig, TrackerConfig
+from mtl.config.tracker_run import as_tracker
 from mtl.data.storage import absolute, is_remote, join, read_bytes
 from mtl.errors import CheckpointError
 from mtl.models.model_file import MODEL_FILE, open_model
@@ -30,9 +31,14 @@ class FinishedModel(NamedTuple):
     """That it was trained with."""
 
     def on(self, device: torch.device | None) -> tuple[OnlineModel, TrackerConfig, torch.device]:
-        """What a tracker is made of, on a device; none: a GPU where there is one."""
+        """What a tracker is made of, on a device; none: a GPU where there is one.
+
+        Raises:
+            ConfigError: if the model is no tracker.
+        """
         device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return cast(OnlineModel, self.model.to(device)), self.config.model, device
+        config = as_tracker(self.config, self.source).model
+        return cast(OnlineModel, self.model.to(device)), config, device
 
 
 def read_model(place: str | Path) -> FinishedModel:

@@ -24,13 +24,10 @@ from mtl.errors import ConfigError
 from mtl.files import write_atomically
 from mtl.models.model_file import save_model
 
+FINAL = "-final"
+"""Ends the name of a run's last checkpoint."""
+
 TENSORBOARD_NAMES = {
-    "loss/total": "Loss/total",
-    "loss/giou": "Loss/giou",
-    "loss/l1": "Loss/l1",
-    "loss/location": "Loss/location",
-    "loss/classification": "Loss/classification",
-    "loss/severity": "Loss/severity",
     "iou": "IoU",
     "accuracy": "Accuracy",
     "balanced_accuracy": "BalancedAccuracy",
@@ -45,11 +42,12 @@ TENSORBOARD_NAMES = {
     "gradient_conflict": "GradientConflict",
 }
 TENSORBOARD_FAMILIES = {
+    "loss/": "Loss/",
     "weight/": "Weight/",
     "gradient_norm/": "GradientNorm/",
     "gradient_cosine/": "GradientCosine/",
 }
-"""Beginnings of names that end in a task or a pair of tasks."""
+"""Beginnings of names that end in a loss, a task or a pair of tasks."""
 
 
 def curve_name(name: str) -> str | None:
@@ -84,6 +82,11 @@ class RunFolder:
     def exists(self) -> bool:
         """Whether a run of this name has begun here."""
         return self.has("config.yaml")
+
+    def finished(self) -> bool:
+        """Whether the run has been brought to its end: trained, and its final evaluation done."""
+        selector = pyarrow.fs.FileSelector(f"{self.path}/checkpoints", allow_not_found=True)
+        return any(x.base_name.endswith(FINAL) for x in self.filesystem.get_file_info(selector))
 
     def has(self, name: str) -> bool:
         """Whether the folder holds this file."""
@@ -134,9 +137,12 @@ class RunFolder:
 class RunWriter:
     """Writes a run's config, metric lines, TensorBoard events and best weights; rank 0 has one."""
 
-    def __init__(self, folder: RunFolder, config: RunConfig, first_step: int) -> None:
+    def __init__(
+        self, folder: RunFolder, config: RunConfig, first_step: int, class_names: Any = None
+    ) -> None:
         self.folder = folder
         self.config = config
+        self._class_names = class_names
         folder.write_text("config.yaml", to_yaml(config))
         local = folder.local
         self._events = local / "tensorboard" if local else Path(tempfile.mkdtemp())
@@ -163,7 +169,8 @@ class RunWriter:
     def best_model(self, weights: dict[str, torch.Tensor], metrics: dict[str, Any]) -> None:
         """Replace model.safetensors."""
         with tempfile.TemporaryDirectory() as scratch:
-            save_model(Path(scratch) / "model.safetensors", weights, self.config, metrics)
+            file = Path(scratch) / "model.safetensors"
+            save_model(file, weights, self.config, metrics, classes=self._class_names)
             self.folder.upload(Path(scratch))
 
     def close(self) -> None:

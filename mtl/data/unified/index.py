@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
 
 import numpy as np
 
-from mtl.config.unified_data import TaskName
+from mtl.config.unified import UnifiedTaskName
 from mtl.data.storage import join
 from mtl.errors import DataError
 from mtl.geometry.letterbox import Letterbox
@@ -170,16 +170,16 @@ class UnifiedIndex:
     cls: ClassificationIndex | None = None
 
     @property
-    def lengths(self) -> dict[TaskName, int]:
+    def lengths(self) -> dict[UnifiedTaskName, int]:
         """Images of each task that has data."""
-        sets: dict[TaskName, DetectionIndex | SegmentationIndex | ClassificationIndex | None]
+        sets: dict[UnifiedTaskName, DetectionIndex | SegmentationIndex | ClassificationIndex | None]
         sets = {"det": self.det, "seg": self.seg, "cls": self.cls}
         return {task: len(index) for task, index in sets.items() if index is not None}
 
     @property
-    def class_names(self) -> dict[TaskName, tuple[str, ...]]:
+    def class_names(self) -> dict[UnifiedTaskName, tuple[str, ...]]:
         """Classes of each task that has data; those of `seg` begin with the background."""
-        sets: dict[TaskName, DetectionIndex | SegmentationIndex | ClassificationIndex | None]
+        sets: dict[UnifiedTaskName, DetectionIndex | SegmentationIndex | ClassificationIndex | None]
         sets = {"det": self.det, "seg": self.seg, "cls": self.cls}
         return {task: index.class_names for task, index in sets.items() if index is not None}
 
@@ -192,7 +192,17 @@ class UnifiedIndex:
                 total[reason] = total.get(reason, 0) + count
         return total
 
-    def require_classes(self, class_names: Mapping[TaskName, tuple[str, ...]], owner: str) -> None:
+    def only(self, tasks: Sequence[UnifiedTaskName]) -> UnifiedIndex:
+        """The sets of some tasks."""
+        return UnifiedIndex(
+            det=self.det if "det" in tasks else None,
+            seg=self.seg if "seg" in tasks else None,
+            cls=self.cls if "cls" in tasks else None,
+        )
+
+    def require_classes(
+        self, class_names: Mapping[UnifiedTaskName, tuple[str, ...]], owner: str
+    ) -> None:
         """Check that numbers mean the same here and in what learned from another index.
 
         Args:

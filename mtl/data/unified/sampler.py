@@ -6,13 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mtl.config.unified_data import (
-    TASKS,
-    ImageSizes,
-    TaskName,
-    UnifiedAugmentationConfig,
-    UnifiedDataConfig,
-)
+from mtl.config.unified import UNIFIED_TASKS, UnifiedTaskName
+from mtl.config.unified_data import ImageSizes, UnifiedAugmentationConfig, UnifiedDataConfig
 from mtl.data.images import read_image
 from mtl.data.unified.index import UnifiedIndex
 from mtl.data.unified.transforms import classification_view, detection_view, segmentation_view
@@ -47,7 +42,7 @@ class UnifiedSampler:
         data: UnifiedDataConfig,
         seed: int,
         training: bool,
-        tasks: Sequence[TaskName] = TASKS,
+        tasks: Sequence[UnifiedTaskName] = UNIFIED_TASKS,
     ) -> None:
         """Decide which tasks take part.
 
@@ -68,15 +63,15 @@ class UnifiedSampler:
         self.data = data
         self.seed = seed
         self.training = training
-        self.tasks: tuple[TaskName, ...] = tuple(
-            task for task in TASKS if task in tasks and task in index.lengths
+        self.tasks: tuple[UnifiedTaskName, ...] = tuple(
+            task for task in UNIFIED_TASKS if task in tasks and task in index.lengths
         )
         if not self.tasks:
             raise ConfigError(
                 f"none of the tasks {', '.join(tasks)} has data; set data.det_root, data.seg_root "
                 "or data.cls_root, or none of them for the embedded scenes."
             )
-        self._orders: dict[TaskName, tuple[int, np.ndarray]] = {}
+        self._orders: dict[UnifiedTaskName, tuple[int, np.ndarray]] = {}
 
     @property
     def num_samples(self) -> int:
@@ -89,7 +84,7 @@ class UnifiedSampler:
         return min(self.index.lengths[task] for task in self.tasks)
 
     @property
-    def still(self) -> dict[TaskName, bool]:
+    def still(self) -> dict[UnifiedTaskName, bool]:
         """Whether an image of a task always looks the same, so that outputs on it can be kept."""
         config = self.augmentation
         changes = {"det": config.det.still, "seg": config.seg.still, "cls": config.cls.still}
@@ -117,7 +112,7 @@ class UnifiedSampler:
         sample["skipped"] = np.asarray(skipped, dtype=np.int64)
         return sample
 
-    def row(self, task: TaskName, number: int) -> int | None:
+    def row(self, task: UnifiedTaskName, number: int) -> int | None:
         """Row of a task's image in a sample; none where an evaluation's set has ended."""
         length = self.index.lengths[task]
         if not self.training:
@@ -129,7 +124,7 @@ class UnifiedSampler:
             kept = self._orders[task] = (turn, order)
         return int(kept[1][place])
 
-    def _task_sample(self, task: TaskName, number: int) -> tuple[Arrays, int]:
+    def _task_sample(self, task: UnifiedTaskName, number: int) -> tuple[Arrays, int]:
         make: Callable[[int, np.random.Generator], Arrays] = getattr(self, f"_{task}")
         row = self.row(task, number)
         if row is None:
@@ -155,8 +150,8 @@ class UnifiedSampler:
             f"{MAX_ATTEMPTS} {task} images in a row cannot be used, the last because {last}"
         )
 
-    def _rng(self, task: TaskName, *numbers: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, TASKS.index(task), *numbers])
+    def _rng(self, task: UnifiedTaskName, *numbers: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, UNIFIED_TASKS.index(task), *numbers])
 
     def _det(self, row: int, rng: np.random.Generator) -> Arrays:
         index = self.index.det
@@ -194,7 +189,7 @@ class UnifiedSampler:
         picture = classification_view(image, self.data.sizes, changes, rng)
         return {"image": picture, "label": np.asarray(index.labels[row], dtype=np.int64)}
 
-    def _nothing(self, task: TaskName) -> Arrays:
+    def _nothing(self, task: UnifiedTaskName) -> Arrays:
         """A row that is not valid."""
         side = _side(self.data.sizes, task)
         empty: Arrays = {"image": np.zeros((side, side, 3), dtype=np.uint8)}
@@ -219,5 +214,5 @@ class UnifiedSampler:
         return {**self.__dict__, "_orders": {}}
 
 
-def _side(sizes: ImageSizes, task: TaskName) -> int:
+def _side(sizes: ImageSizes, task: UnifiedTaskName) -> int:
     return {"det": sizes.det, "seg": sizes.seg, "cls": sizes.cls}[task]

@@ -14,7 +14,7 @@ SQUEEZE = "blocks.0.0.se.conv_reduce.weight"
 FORMS: dict[tuple[tuple[int, ...], int, int, bool], BackboneName] = {
     ((1, 2, 2, 3, 3, 4, 1), 32, 1280, True): "efficientnet_b0",
     ((1, 2, 2, 3, 3, 4, 1), 32, 1280, False): "tf_efficientnet_lite0",
-    ((1, 1, 1, 1, 1), 16, 256, False): "test_efficientnet",
+    ((1, 1, 1, 1, 1), 24, 256, False): "test_efficientnet",
 }
 """Blocks of each stage, channels of stem and last map, squeeze and excitation."""
 

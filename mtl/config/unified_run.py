@@ -1,0 +1,121 @@
+"""A run that trains the unified model: three teachers, and the student of all three."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import PositiveInt, model_validator
+
+from mtl.config.base import Config
+from mtl.config.run import RunConfig
+from mtl.config.training import CheckpointConfig, StageConfig
+from mtl.config.unified import (
+    UNIFIED_PARTS,
+    UNIFIED_TASKS,
+    UnifiedConfig,
+    UnifiedLossConfig,
+    UnifiedTaskName,
+    check_unified,
+)
+from mtl.config.unified_data import UnifiedAugmentationConfig, UnifiedDataConfig
+from mtl.config.weighting import GRADIENT_KINDS
+
+STAGES = ("teachers", "joint")
+"""The stages of the family: one model for each task, then one for all."""
+
+
+class TeachersConfig(Config):
+    """Where the teachers are, or how they are made."""
+
+    det: str | None = None
+    """Detection teacher: run folder or model file, local or URI; none: trained by this run."""
+    seg: str | None = None
+    """Segmentation teacher; none: trained by this run."""
+    cls: str | None = None
+    """Classification teacher; none: trained by this run."""
+    batch_size: PositiveInt = 16
+    """Images per optimiser step of a teacher that this run trains."""
+
+    def path(self, task: UnifiedTaskName) -> str | None:
+        """Where a task's teacher is."""
+        paths: dict[UnifiedTaskName, str | None] = {
+            "det": self.det,
+            "seg": self.seg,
+            "cls": self.cls,
+        }
+        return paths[task]
+
+
+class UnifiedEvaluationConfig(Config):
+    """Evaluation of the best weights at the end of a run."""
+
+    splits: tuple[Literal["train", "val", "test"], ...] = ("val", "test")
+    """Splits that are evaluated when training has ended; each must exist."""
+    pictures: PositiveInt = 4
+    """Images of each task shown in the report."""
+
+
+class UnifiedRunConfig(RunConfig):
+    """A run of the unified model."""
+
+    train_type: Literal["all", "det", "seg", "cls"] = "all"
+    """All tasks, taught by teachers; or a teacher of one."""
+    data: UnifiedDataConfig = UnifiedDataConfig()
+    """Images and labels."""
+    augmentation: UnifiedAugmentationConfig = UnifiedAugmentationConfig()
+    """Random changes of training images."""
+    model: UnifiedConfig = UnifiedConfig()
+    """The network."""
+    loss: UnifiedLossConfig = UnifiedLossConfig()
+    """Losses, and what the teachers teach."""
+    teachers: TeachersConfig = TeachersConfig()
+    """Where the teachers are, or how they are made."""
+    checkpoint: CheckpointConfig = CheckpointConfig(metric="score")
+    """Resumable state; `score` is the mean of map, miou and top1, of those that are trained."""
+    evaluation: UnifiedEvaluationConfig = UnifiedEvaluationConfig()
+    """Evaluation at the end."""
+
+    @property
+    def tasks(self) -> tuple[UnifiedTaskName, ...]:
+        """Tasks that are trained: wanted, and with data."""
+        return tuple(
+            task
+            for task in UNIFIED_TASKS
+            if self.train_type in ("all", task) and task in self.data.tasks
+        )
+
+    @property
+    def taught(self) -> bool:
+        """Whether teachers teach this run."""
+        return self.train_type == "all" and self.loss.distillation.weight > 0
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the network's parts."""
+        return UNIFIED_PARTS
+
+    @property
+    def running_stages(self) -> dict[str, StageConfig]:
+        """The stage of this run itself; the teachers it needs are runs of their own."""
+        name = "joint" if self.train_type == "all" else "teachers"
+        return {n: s for n, s in self.stages.items() if n == name and s.epochs}
+
+    @model_validator(mode="after")
+    def _check_unified(self) -> UnifiedRunConfig:
+        check_unified(self.model, self.loss)
+        unknown = [name for name in self.stages if name not in STAGES]
+        if unknown:
+            raise ValueError(
+                f"stages.{unknown[0]} is no stage of unified; stages are {', '.join(STAGES)}"
+            )
+        if not self.tasks:
+            raise ValueError(
+                f"train_type={self.train_type} has no data; set data.{self.train_type}_root, or no "
+                "root at all for the embedded scenes"
+            )
+        if not self.loss.distillation.inside_weights and self.weighting.kind in GRADIENT_KINDS:
+            raise ValueError(
+                f"weighting.kind={self.weighting.kind} combines gradients of whole tasks; it needs "
+                "loss.distillation.inside_weights=true"
+            )
+        return self

@@ -1,0 +1,185 @@
+"""The unified model: losses of each task's own batch, and what teachers say beside them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from mtl.config.schema import StageConfig
+from mtl.config.unified import UNIFIED_TASKS, UnifiedTaskName
+from mtl.config.unified_run import UnifiedRunConfig
+from mtl.data.normalize import normalize
+from mtl.data.unified.index import UnifiedIndex
+from mtl.losses.assignment import Objects
+from mtl.losses.distillation import Distillation, teachers_of
+from mtl.losses.unified import UnifiedLosses
+from mtl.models.build import build_model
+from mtl.models.freeze import apply_stage_mode, freeze_parts
+from mtl.models.unified.output import UnifiedOutput
+from mtl.tasks.parameter_groups import backbone_and_rest
+from mtl.tasks.task import Batch, Metrics, Moment, TaskLosses
+from mtl.tasks.teachers import Teachers
+from mtl.tasks.unified_answers import UnifiedAnswers, score_of
+
+LOSS_OF: dict[UnifiedTaskName, str] = {
+    "det": "detection",
+    "seg": "segmentation",
+    "cls": "classification",
+}
+"""Name of each task's own loss."""
+
+
+class UnifiedTask:
+    """Losses, metrics and learning parts of the unified model on one batch of each task.
+
+    Args:
+        config: of the run.
+        train: the training split.
+        val: the validation split; none: nothing is validated.
+        teachers: of the tasks they teach; none where nobody teaches.
+    """
+
+    def __init__(
+        self,
+        config: UnifiedRunConfig,
+        train: UnifiedIndex,
+        val: UnifiedIndex | None,
+        teachers: Teachers | None = None,
+    ) -> None:
+        self.config = config
+        self.index = train
+        self.class_names: Any = {task: list(train.class_names[task]) for task in config.tasks}
+        self._losses = UnifiedLosses(config.model, config.loss, joint=config.train_type == "all")
+        self._distillation = Distillation(config.model, config.loss)
+        self._teachers = teachers
+        self._sides = sides_of(config)
+        self._answers = None if val is None else UnifiedAnswers(config.model, val, self._sides)
+        taught = () if teachers is None else teachers.tasks
+        self._asked = {
+            task: tuple(t for t in teachers_of(task, config.loss) if t in taught)
+            for task in config.tasks
+        }
+        factor = config.loss.distillation.weight
+        self.weights: dict[str, float] = {LOSS_OF[task]: 1.0 for task in config.tasks}
+        self.weights |= {f"distillation_{task}": factor for task in config.tasks}
+        inside = config.loss.distillation.inside_weights
+        self.loss_groups: dict[str, tuple[str, ...]] = {
+            task: (LOSS_OF[task], f"distillation_{task}") if inside else (LOSS_OF[task],)
+            for task in config.tasks
+        }
+
+    def build_model(self) -> nn.Module:
+        """The network with all its outputs, whatever this run trains."""
+        return build_model(self.config)
+
+    def losses(self, model: nn.Module, batch: Batch, moment: Moment) -> TaskLosses:
+        """Each task's loss on its own images; while training also its distance from teachers."""
+        how = self.config.loss.distillation
+        images = {task: self._images(batch, task) for task in self.config.tasks}
+        teaching = moment.training and any(self._asked.values())
+        outputs = model(images, separate_passes=teaching and how.separate_passes)
+        values: dict[str, Tensor] = {}
+        sums: dict[str, Tensor] = {"skipped": batch["skipped"].sum().double()}
+        for task in self.config.tasks:
+            valid = batch[f"{task}_valid"]
+            count = valid.sum().double()
+            loss = self._loss(task, outputs[task], batch, valid)
+            values |= {} if loss is None else {LOSS_OF[task]: loss}
+            if teaching and self._asked[task] and self._teachers is not None:
+                values[f"distillation_{task}"] = self._distillation(
+                    outputs[task],
+                    self._teachers.answers(
+                        self._asked[task], task, images[task], batch[f"{task}_index"]
+                    ),
+                    _size(images[task]),
+                )
+            for name in (LOSS_OF[task], f"distillation_{task}"):
+                weight = count if name in values else torch.zeros_like(count)
+                sums[f"loss/{name}"] = values.get(name, weight).detach().double() * weight
+                sums[f"weight/{name}"] = weight
+        if not moment.training and self._answers is not None:
+            sums |= self._answers.statistics(outputs, batch)
+        return TaskLosses(values, sums)
+
+    def _images(self, batch: Batch, task: UnifiedTaskName) -> Tensor:
+        backbone = self.config.model.backbone
+        return normalize(batch[f"{task}_image"], mean=backbone.mean, std=backbone.std)
+
+    def _loss(
+        self, task: UnifiedTaskName, output: UnifiedOutput, batch: Batch, valid: Tensor
+    ) -> Tensor | None:
+        """The task's own loss over the rows that hold an image; none where no row does."""
+        if not bool(valid.any()):
+            return None
+        chosen = output if bool(valid.all()) else UnifiedOutput(*(raw[valid] for raw in output))
+        size = _size(batch[f"{task}_image"].movedim(-1, 1))
+        if task == "det":
+            boxes, classes = batch["det_boxes_xywh"][valid], batch["det_classes"][valid]
+            image, row = torch.where(classes >= 0)
+            objects = Objects(boxes[image, row], classes[image, row], image)
+            return self._losses.detection(chosen, objects, size).total
+        if task == "seg":
+            return self._losses.segmentation(chosen, batch["seg_mask"][valid], size).value
+        return self._losses.classification(chosen, batch["cls_label"][valid])
+
+    def metrics(self, statistics: dict[str, Tensor]) -> Metrics:
+        """`loss/*`, and of a validation `map`, `map_50`, `miou`, `top1` and their mean `score`."""
+        sums = {name: float(x) for name, x in statistics.items() if x.ndim == 0}
+        found: Metrics = {}
+        total = 0.0
+        for name, weight in self.weights.items():
+            if sums.get(f"weight/{name}"):
+                found[f"loss/{name}"] = sums[f"loss/{name}"] / sums[f"weight/{name}"]
+                total += weight * found[f"loss/{name}"]
+        metrics: Metrics = {"loss/total": total, **found}
+        answered = {
+            task: statistics[task].numpy() for task in self.config.tasks if task in statistics
+        }
+        if answered and self._answers is not None:
+            measured = self._answers.metrics(answered, resamples=0)
+            metrics |= {name: one.value for name, one in measured.items() if "/" not in name}
+            score = score_of(metrics)
+            metrics |= {} if score is None else {"score": score}
+        metrics["skipped"] = int(sums["skipped"])
+        if self.index.skipped:
+            metrics["left_out"] = sum(self.index.skipped.values())
+        return metrics
+
+    def parameter_groups(self, model: nn.Module, stage: StageConfig) -> list[dict[str, Any]]:
+        """See `backbone_and_rest`."""
+        return backbone_and_rest(model, stage)
+
+    def shared_parameters(self, model: nn.Module) -> list[nn.Parameter]:
+        """What all three tasks learn from."""
+        return cast(Any, model).shared_parameters()
+
+    def set_mode(self, model: nn.Module, stage: StageConfig) -> None:
+        """Which parts learn, and how those that do not behave."""
+        freeze_parts(model, stage.freeze)
+        for task in UNIFIED_TASKS:
+            if task not in self.config.tasks:  # answers that no loss sees; DDP would wait for them
+                cast(Any, model).own[task].requires_grad_(False)
+        apply_stage_mode(model, stage.freeze)
+
+    def describe(self, batch: Batch) -> str:
+        """Files of the batch's images."""
+        sets = {"det": self.index.det, "seg": self.index.seg, "cls": self.index.cls}
+        names = []
+        for task in self.config.tasks:
+            index = sets[task]
+            assert index is not None
+            names += [index.image_uri(row) for row in batch[f"{task}_index"].tolist() if row >= 0]
+        return f"the images {', '.join(names)}"
+
+
+def _size(images: Tensor) -> tuple[int, int]:
+    """Height and width of (B, 3, H, W) images."""
+    return images.shape[2], images.shape[3]
+
+
+def sides_of(config: UnifiedRunConfig) -> dict[UnifiedTaskName, int]:
+    """Side of each task's images in pixels."""
+    sizes = config.data.sizes
+    return {"det": sizes.det, "seg": sizes.seg, "cls": sizes.cls}

@@ -1,0 +1,139 @@
+"""What the unified model answers about images of a split, as sums that workers can share.
+
+Every image has a place of its own in each statistic, so adding them up over batches and workers is
+putting them together, and whoever has the sums can also resample images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtl.config.unified import UNIFIED_TASKS, UnifiedConfig, UnifiedTaskName
+from mtl.data.unified.index import UnifiedIndex
+from mtl.evaluation.unified.boxes import TrueBoxes, as_rows, from_rows, place_rows
+from mtl.evaluation.unified.classification import classification_metrics
+from mtl.evaluation.unified.detection import detection_metrics
+from mtl.evaluation.unified.measured import Measured
+from mtl.evaluation.unified.segmentation import (
+    mask_values,
+    pixel_confusion,
+    segmentation_metrics,
+)
+from mtl.geometry.letterbox import Letterbox
+from mtl.models.unified.decoders import (
+    decode_boxes,
+    decode_segmentation,
+    pool_classes,
+    segmentation_size,
+)
+from mtl.models.unified.grid import DetectionGrid
+from mtl.models.unified.output import UnifiedOutput
+from mtl.tasks.task import Batch
+
+MAIN_METRIC: dict[UnifiedTaskName, str] = {"det": "map", "seg": "miou", "cls": "top1"}
+"""The metric of each task that `score` averages and drops are told of."""
+
+
+class UnifiedAnswers:
+    """Statistics and metrics of one split.
+
+    Args:
+        model: config of the network that answers.
+        index: of the split.
+        sides: side of each task's images in pixels.
+    """
+
+    def __init__(
+        self, model: UnifiedConfig, index: UnifiedIndex, sides: Mapping[UnifiedTaskName, int]
+    ) -> None:
+        self._model = model
+        self._index = index
+        self._sides = sides
+
+    def statistics(
+        self, outputs: Mapping[UnifiedTaskName, UnifiedOutput], batch: Batch
+    ) -> dict[str, Tensor]:
+        """Answers of a batch at the places of its images, float64, by name of task.
+
+        det (N, 100, 6) boxes in pixels of the image; seg (N, C, C) counts of true and said class;
+        cls (N,) said class + 1.
+
+        Args:
+            outputs: of each task, answers to all rows of the batch.
+            batch: of the split's evaluation sampler.
+        """
+        makers = {"det": self._boxes, "seg": self._pixels, "cls": self._classes}
+        found: dict[str, Tensor] = {}
+        for task, output in outputs.items():
+            images = torch.where(batch[f"{task}_valid"], batch[f"{task}_index"], -1)
+            values = makers[task](output, batch, images)
+            found[task] = place_rows(values, images, self._index.lengths[task])
+        return found
+
+    def metrics(
+        self, statistics: Mapping[UnifiedTaskName, np.ndarray], resamples: int
+    ) -> dict[str, Measured]:
+        """Metrics of all tasks that have statistics, by their public names.
+
+        Args:
+            statistics: summed over the split.
+            resamples: of the bootstrap intervals; 0: none.
+        """
+        metrics: dict[str, Measured] = {}
+        det, seg, cls = self._index.det, self._index.seg, self._index.cls
+        if det is not None and "det" in statistics:
+            counts = np.diff(det.offsets)
+            truth = TrueBoxes(
+                det.boxes_xywh, det.classes, np.repeat(np.arange(len(det)), counts), det.crowd
+            )
+            found = from_rows(statistics["det"])
+            metrics |= detection_metrics(truth, found, len(det), det.class_names, resamples)
+        if seg is not None and "seg" in statistics:
+            metrics |= segmentation_metrics(statistics["seg"], seg.class_names, resamples)
+        if cls is not None and "cls" in statistics:
+            said = statistics["cls"].astype(np.int64) - 1
+            answered = said >= 0  # an image that cannot be read is counted as skipped, not as wrong
+            metrics |= classification_metrics(
+                said[answered], cls.labels[answered], cls.class_names, resamples
+            )
+        return metrics
+
+    def _boxes(self, output: UnifiedOutput, batch: Batch, images: Tensor) -> Tensor:
+        assert self._index.det is not None
+        grid = DetectionGrid.of_raw(output.det_raw.float(), self._model.num_boxes)
+        side = self._sides["det"]
+        decoded = decode_boxes(grid, (side, side), self._model.boxes)
+        rows = []
+        for boxes, image in zip(decoded, images.tolist(), strict=True):
+            corners = boxes.boxes_xyxy.double().cpu()
+            xywh = torch.cat([corners[:, :2], corners[:, 2:] - corners[:, :2]], dim=1)
+            if image >= 0:
+                width, height = self._index.det.sizes_wh[image].tolist()
+                place = Letterbox.of(width, height, side)
+                xywh = torch.from_numpy(place.to_image(xywh.numpy()))
+            scores, labels = boxes.scores.double().cpu(), boxes.labels.cpu()
+            rows.append(as_rows(xywh, scores, labels, len(self._index.det.class_names)))
+        return torch.stack(rows).to(images.device)
+
+    def _pixels(self, output: UnifiedOutput, batch: Batch, images: Tensor) -> Tensor:
+        assert self._index.seg is not None
+        masks = batch["seg_mask"]
+        height, width = masks.shape[-2:]
+        size = segmentation_size(self._model, (height, width))
+        scores = decode_segmentation(output.seg_raw.float(), size)
+        said = decode_segmentation(scores, (height, width)).argmax(dim=1)
+        said = mask_values(said, self._model.background == "merged")
+        return pixel_confusion(said, masks, len(self._index.seg.class_names))
+
+    def _classes(self, output: UnifiedOutput, batch: Batch, images: Tensor) -> Tensor:
+        return pool_classes(output.cls_raw.float(), self._model.pooling).argmax(dim=1) + 1
+
+
+def score_of(metrics: Mapping[str, float]) -> float | None:
+    """Mean of the main metrics of the tasks that were measured; none where there is none."""
+    values = [metrics[MAIN_METRIC[task]] for task in UNIFIED_TASKS if MAIN_METRIC[task] in metrics]
+    return float(np.mean(values)) if values else None
