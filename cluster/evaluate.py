@@ -1,7 +1,7 @@
 """Evaluate on Ray: `python cluster/evaluate.py RUN|MODEL ... data.root=DIR --out DIR`.
 
-The same command as `mtl evaluate`, with sequences spread over the cluster: same numbers, same
-files. Works from a fresh clone, through `ray job submit` and through `ray submit`.
+The same command as `mtl evaluate`, with sequences or images spread over the cluster: same numbers,
+same files. Works from a fresh clone, through `ray job submit` and through `ray submit`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[1]
 if (ROOT / "pyproject.toml").exists() and str(ROOT) not in sys.path:
@@ -18,46 +19,63 @@ import cluster.settings  # noqa: F401 - before Ray
 
 # isort: split
 import ray
+from rich.console import Console
 
+from cluster import answering, tracking
 from cluster.job import connect
 from cluster.preflight import check_workers, with_gpus
-from cluster.tracking import on_cluster
-from mtl.benchmark.command import evaluate_request
 from mtl.benchmark.plan import Execute
 from mtl.benchmark.terminal import evaluation_console
 from mtl.commands.command import Parser
 from mtl.commands.evaluate import add_arguments, request_of
 from mtl.config.schema import EvaluateConfig
+from mtl.config.unified_run import UnifiedEvaluateConfig
 from mtl.errors import MtlError
+from mtl.families.evaluate import evaluate
+from mtl.families.unified_evaluation.plan import Ask
+
+Evaluation = TypeVar("Evaluation", EvaluateConfig, UnifiedEvaluateConfig)
+
+
+class OnRay:
+    """Models run in actors of the cluster, which is joined or started when it is needed."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.started_cluster = False
+
+    def tracking(self, config: EvaluateConfig) -> Execute:
+        """See `mtl.families.evaluate.Machines.tracking`."""
+        return tracking.on_cluster(self._ready(config).cluster, self._tell)
+
+    def answering(self, config: UnifiedEvaluateConfig) -> Ask:
+        """See `mtl.families.evaluate.Machines.answering`."""
+        return answering.on_cluster(self._ready(config).cluster, self._tell)
+
+    def _ready(self, config: Evaluation) -> Evaluation:
+        self.started_cluster = connect(config)
+        config = with_gpus(config)
+        check_workers(config.cluster)
+        return config
+
+    def _tell(self, sentence: str) -> None:
+        self._console.print(sentence, style="yellow", markup=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     parser = Parser(
         prog="python cluster/evaluate.py",
-        description="Tracks sequences with models and baselines, spread over a Ray cluster. Keys "
-        "besides those of mtl evaluate: cluster.workers=N, cluster.cpus_per_worker=N, "
+        description="Scores finished models, their work spread over a Ray cluster. Keys besides "
+        "those of mtl evaluate: cluster.workers=N, cluster.cpus_per_worker=N, "
         "cluster.gpus_per_worker=X, cluster.max_failures=N.",
     )
     add_arguments(parser)
     options = parser.parse_args(arguments)
     console = evaluation_console()
-    started_cluster = False
-
-    def tell(sentence: str) -> None:
-        console.print(sentence, style="yellow", markup=False)
-
-    def executor(config: EvaluateConfig) -> Execute:
-        nonlocal started_cluster
-        started_cluster = connect(config)
-        config = with_gpus(config)
-        check_workers(config.cluster)
-        return on_cluster(
-            config.cluster, lambda text: console.print(text, style="yellow", markup=False)
-        )
-
+    machines = OnRay(console)
     try:
-        evaluate_request(request_of(options), executor, console)
+        evaluate(request_of(options), options.teacher, machines, console)
         return 0
     except MtlError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -66,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("stopped; the same command goes on with what is left.", file=sys.stderr)
         return 130
     finally:
-        if started_cluster:
+        if machines.started_cluster:
             ray.shutdown()
 
 

@@ -21,12 +21,13 @@ from cluster.summary import publish_report
 from cluster.worker import Job, train_worker
 from mtl.config.load import to_yaml
 from mtl.config.schema import ClusterConfig, EvaluateConfig, RunConfig
+from mtl.config.unified_run import UnifiedEvaluateConfig
 from mtl.errors import MtlError, ResourceError
 from mtl.families import Indices, family_of
 from mtl.training.run_folder import RunFolder
 
 
-def connect(config: RunConfig | EvaluateConfig) -> bool:
+def connect(config: RunConfig | EvaluateConfig | UnifiedEvaluateConfig) -> bool:
     """Join the cluster this process belongs to, or start one on this machine.
 
     RAY_ADDRESS=local starts one of its own beside those that run here already.

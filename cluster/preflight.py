@@ -10,6 +10,7 @@ import ray
 
 from mtl.config.load import load_text
 from mtl.config.schema import ClusterConfig, EvaluateConfig, RunConfig
+from mtl.config.unified_run import UnifiedEvaluateConfig
 from mtl.errors import ConfigError, ResourceError, RunExistsError
 from mtl.models.weights import check_start
 from mtl.training.run_folder import RunFolder
@@ -17,7 +18,7 @@ from mtl.training.run_folder import RunFolder
 FREE_TO_CHANGE = ("resume", "storage", "name", "cluster", "checkpoint", "evaluation")
 FREE_TRAINING_KEYS = ("log_every", "num_threads")
 
-_Placed = TypeVar("_Placed", RunConfig, EvaluateConfig)
+_Placed = TypeVar("_Placed", RunConfig, EvaluateConfig, UnifiedEvaluateConfig)
 
 
 def check_name(config: RunConfig, folder: RunFolder) -> None:

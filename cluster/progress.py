@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from mtl.report.values import low_weights
+
 News = dict[str, Any]
 
 FINAL_STAGES = ("tracking", "evaluation")
@@ -144,6 +146,7 @@ def epoch_lines(lines: list[News], num_epochs: int) -> list[str]:
             for name in ("iou", "accuracy"):
                 parts.append(f"{name} {line[name]:.3f}" if name in line else f"{name}   –  ")
         parts += [f"{name} {line[name]:.3f}" for name in UNIFIED if name in line]
+        parts += [f"weight of {task} only {x:.3f}" for task, x in low_weights(line).items()]
         if "samples_per_second" in line:
             parts.append(f"{line['samples_per_second']:.0f} samples/s")
         if line.get("skipped"):

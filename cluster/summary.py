@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from cluster.progress import FINAL_STAGES
+from mtl.config.load import load
 from mtl.config.schema import RunConfig
+from mtl.families import family_of
 from mtl.families.report import report_run
 from mtl.training.run_folder import RunFolder
 
@@ -52,8 +54,11 @@ def publish_report(folder: RunFolder) -> None:
         return
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch)
-        for name in ("config.yaml", "metrics.jsonl"):
-            folder.download(copy, name)
+        config = folder.download(copy, "config.yaml")
+        wanted = family_of(load(str(config))).pictures_need
+        for name in ("metrics.jsonl", *wanted):
+            if folder.has(name):
+                folder.download(copy, name)
         folder.download_tree(copy, "results")
         folder.write_text("report.html", report_run(copy).read_text(encoding="utf-8"))
 

@@ -115,13 +115,23 @@ def open_models(words: Sequence[str], asks_conditions: bool = True) -> list[Mode
         ConfigError: if the same place is named twice.
     """
     found = [_open(word, asks_conditions) for word in words]
+    names = model_names([entrant.source for entrant in found])
+    return [replace(entrant, name=name) for entrant, name in zip(found, names, strict=True)]
+
+
+def model_names(sources: Sequence[str]) -> list[str]:
+    """A name of its own for each model, from its place.
+
+    Raises:
+        ConfigError: if the same place is named twice.
+    """
     depth = 1
     while True:
-        names = [_name(entrant.source, depth) for entrant in found]
+        names = [_name(source, depth) for source in sources]
         twice = [name for name, count in Counter(names).items() if count > 1]
         if not twice:
-            return [replace(entrant, name=name) for entrant, name in zip(found, names, strict=True)]
-        if depth > max(len(_parts(entrant.source)) for entrant in found):
+            return names
+        if depth > max(len(_parts(source)) for source in sources):
             raise ConfigError(f"the model '{twice[0]}' is named twice; name it once.")
         depth += 1
 

@@ -52,8 +52,7 @@ def resolve(request: Request) -> tuple[Plan, EvaluateConfig]:
     """
     if request.pack is not None and request.max_sequences is not None:
         raise ConfigError("--pack needs every sequence; leave --max-sequences out.")
-    models = [word for word in request.words if not _is_override(word)]
-    overrides = [word for word in request.words if _is_override(word)]
+    models, overrides = split_words(request.words)
     config = load_evaluation(EvaluateConfig(), overrides)  # a wrong word, before a slow file
     for name in models:
         if name.lower() in BASELINES and not Path(name).exists():
@@ -75,6 +74,12 @@ def resolve(request: Request) -> tuple[Plan, EvaluateConfig]:
     plan = Plan(tuple(entrants), data.sequences, config.data, data.about, data.skipped)
     check_plan(plan)
     return plan, config
+
+
+def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Words that name models, and `section.key=value` words."""
+    models = [word for word in words if not _is_override(word)]
+    return models, [word for word in words if _is_override(word)]
 
 
 def _is_override(word: str) -> bool:

@@ -60,10 +60,13 @@ def evaluation_console() -> Console:
 class ProgressBar:
     """A bar on a terminal; elsewhere a line for each tenth of the work."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(
+        self, console: Console, doing: str = "tracking", done: str = "sequences tracked"
+    ) -> None:
         self._console = console
+        self._done = done
         self._bar = Bar(
-            TextColumn("tracking"),
+            TextColumn(doing),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
@@ -94,7 +97,7 @@ class ProgressBar:
         self._bar.update(self._task, completed=done, total=total, sequence=sequence)
         tenth = 10 * done // total
         if self._tenth not in (None, tenth) and not self._console.is_terminal:
-            self._console.print(f"{done} of {total} sequences tracked", markup=False)
+            self._console.print(f"{done} of {total} {self._done}", markup=False)
         self._tenth = tenth
 
 

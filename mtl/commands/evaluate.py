@@ -1,4 +1,4 @@
-"""`mtl evaluate`: one-pass evaluation of models and baselines on one machine."""
+"""`mtl evaluate`: score and compare finished models of one family on one machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def add(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
-        "evaluate", help="track sequences with models and baselines, score and compare them"
+        "evaluate", help="score and compare models on held-out sequences or images"
     )
     add_arguments(parser)
     parser.set_defaults(run=run)
@@ -27,33 +27,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="RUN|MODEL|key=value",
-        help="run folders or model files, and keys such as data.root=DIR (none: embedded "
-        "sequences), data.labels=DIR, data.on_error=skip, cluster.cpus_per_worker=N (threads, "
-        "default 1; the last digits of a box depend on it)",
+        help="run folders or model files of one family, and keys: data.root=DIR of trackers; "
+        "data.det_root=DIR, data.seg_root=DIR, data.cls_root=DIR of unified models (none: "
+        "embedded data); data.labels=DIR, data.on_error=skip, cluster.cpus_per_worker=N "
+        "(threads, default 1; the last digits of a box depend on it)",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder; goes on if begun"
     )
-    parser.add_argument(
+    parser.add_argument("--split", metavar="S", help="of the data, as in test")
+    trackers = parser.add_argument_group("trackers")
+    trackers.add_argument(
         "--baseline",
         action="append",
         default=[],
         metavar="NAME",
         help="csrt or kcf of OpenCV, in the same tables; may be repeated",
     )
-    parser.add_argument("--layout", metavar="L", help="of the data; default: found by looking")
-    parser.add_argument("--split", metavar="S", help="of the data, as in test")
-    parser.add_argument("--max-sequences", type=int, metavar="N", help="at most so many")
-    parser.add_argument(
+    trackers.add_argument("--layout", metavar="L", help="of the data; default: found by looking")
+    trackers.add_argument("--max-sequences", type=int, metavar="N", help="at most so many")
+    trackers.add_argument(
         "--pack",
         choices=("got10k", "trackingnet"),
         help="make the archive that this evaluation server takes, once it is checked",
     )
-    parser.add_argument(
+    trackers.add_argument(
         "--conditions",
         choices=("labels", "predicted", "both"),
         default="both",
         help="whose word counts on the condition of a frame (labels: heads do not run)",
+    )
+    unified = parser.add_argument_group("unified models")
+    unified.add_argument(
+        "--teacher",
+        action="append",
+        default=[],
+        metavar="TASK=MODEL",
+        help="whom a model is compared with on det, seg or cls; default: the teachers in its run "
+        "folder; may be repeated",
     )
 
 
@@ -64,7 +75,7 @@ def request_of(options: argparse.Namespace) -> Request:
     return Request(
         words=options.words,
         out=options.out,
-        baselines=options.baseline,
+        baselines=tuple(options.baseline),
         layout=options.layout,
         split=options.split,
         max_sequences=options.max_sequences,
@@ -77,13 +88,8 @@ def run(options: argparse.Namespace) -> None:
     """Run it."""
     import torch
 
-    from mtl.benchmark.command import evaluate_request
-    from mtl.benchmark.run import in_this_process
     from mtl.benchmark.terminal import evaluation_console
+    from mtl.families.evaluate import ThisProcess, evaluate
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    evaluate_request(
-        request_of(options),
-        lambda config: in_this_process(device, config.cluster.cpus_per_worker),
-        evaluation_console(),
-    )
+    evaluate(request_of(options), options.teacher, ThisProcess(device), evaluation_console())

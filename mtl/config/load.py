@@ -15,10 +15,11 @@ from pydantic import BaseModel, ValidationError
 
 from mtl.config.schema import Config, EvaluateConfig, RunConfig, TrackerRunConfig
 from mtl.config.tracker_run import as_tracker
-from mtl.config.unified_run import UnifiedRunConfig
+from mtl.config.unified_run import UnifiedEvaluateConfig, UnifiedRunConfig
 from mtl.errors import ConfigError
 
 _Schema = TypeVar("_Schema", bound=Config)
+_Evaluation = TypeVar("_Evaluation", EvaluateConfig, UnifiedEvaluateConfig)
 
 RUN_SCHEMAS: dict[str, type[RunConfig]] = {
     "hiptrack": TrackerRunConfig,
@@ -95,7 +96,7 @@ def load_tracker(source: str, overrides: Sequence[str] = ()) -> TrackerRunConfig
     return as_tracker(load(source, overrides), f"'{source}'")
 
 
-def load_evaluation(defaults: EvaluateConfig, overrides: Sequence[str]) -> EvaluateConfig:
+def load_evaluation(defaults: _Evaluation, overrides: Sequence[str]) -> _Evaluation:
     """An evaluation's config: defaults plus `section.key=value` words.
 
     Raises:
@@ -104,7 +105,7 @@ def load_evaluation(defaults: EvaluateConfig, overrides: Sequence[str]) -> Evalu
     values = defaults.model_dump(mode="json")
     for word in overrides:
         _apply(values, word)
-    return _validated(EvaluateConfig, values, "the defaults", _keys(overrides))
+    return _validated(type(defaults), values, "the defaults", _keys(overrides))
 
 
 def _overridden(values: dict[str, Any], origin: str, overrides: Sequence[str]) -> RunConfig:

@@ -8,7 +8,7 @@ from pydantic import PositiveInt, model_validator
 
 from mtl.config.base import Config
 from mtl.config.run import RunConfig
-from mtl.config.training import CheckpointConfig, StageConfig
+from mtl.config.training import CheckpointConfig, ClusterConfig, StageConfig
 from mtl.config.unified import (
     UNIFIED_PARTS,
     UNIFIED_TASKS,
@@ -53,6 +53,15 @@ class UnifiedEvaluationConfig(Config):
     """Splits that are evaluated when training has ended; each must exist."""
     pictures: PositiveInt = 4
     """Images of each task shown in the report."""
+
+
+class UnifiedEvaluateConfig(Config):
+    """An evaluation of finished models, which bring their own network with them."""
+
+    data: UnifiedDataConfig = UnifiedDataConfig()
+    """Images and labels to answer; without any root, the embedded scenes."""
+    cluster: ClusterConfig = ClusterConfig()
+    """Placement of `cluster/evaluate.py`: workers, and the CPUs and GPUs of each."""
 
 
 class UnifiedRunConfig(RunConfig):

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from mtl.config.run import RunConfig
+from mtl.report.contents import Contents
 from mtl.report.frames import Picture
 from mtl.tasks.task import Metrics, Task
 
@@ -54,6 +55,10 @@ class Family(Protocol):
 
     final_stage: str
     """What the lines of the final evaluation call their stage."""
+    contents: Contents
+    """What the report of a run shows."""
+    pictures_need: tuple[str, ...]
+    """Files of the run folder that `pictures` reads besides the results."""
 
     def indices(self) -> Indices:
         """Read and check the data of the run.

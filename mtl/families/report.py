@@ -19,4 +19,5 @@ def report_run(run_folder: Path) -> Path:
     if not (run_folder / "config.yaml").is_file():
         raise DataError(f"{run_folder} is no run folder: it has no config.yaml; name one of runs/.")
     config = load(str(run_folder / "config.yaml"))
-    return write_report(run_folder, family_of(config).pictures(run_folder))
+    family = family_of(config)
+    return write_report(run_folder, family.pictures(run_folder), family.contents)

@@ -20,6 +20,7 @@ from mtl.errors import ConfigError
 from mtl.evaluation.one_pass import SequenceScore, summarize
 from mtl.families.family import Indices
 from mtl.models.tracker import OnlineModel
+from mtl.report.contents import TRACKERS
 from mtl.report.frames import Picture
 from mtl.report.tracked_pictures import tracked_pictures
 from mtl.tasks.build import build_task
@@ -31,6 +32,8 @@ class TrackerFamily:
     """See `mtl.families.family.Family`."""
 
     final_stage = "tracking"
+    contents = TRACKERS
+    pictures_need = ()
 
     def __init__(self, config: TrackerRunConfig) -> None:
         self.config = config

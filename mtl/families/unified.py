@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,33 +18,36 @@ from mtl.data.unified.build import build_unified_index, local_unified_index
 from mtl.data.unified.index import UnifiedIndex
 from mtl.data.unified.sampler import UnifiedSampler
 from mtl.errors import CheckpointError, ConfigError
-from mtl.evaluation.unified.measured import delta_m, relative_drop
+from mtl.evaluation.unified.per_image import bad_and_good
+from mtl.evaluation.unified.result import MAIN_METRIC
 from mtl.families.family import Indices
-from mtl.families.unified_answering import answer_split
-from mtl.families.unified_results import write_results
+from mtl.families.unified_answering import Answering, Answers, blocks_of, gather
+from mtl.families.unified_pictures import draw_answer, titled
+from mtl.families.unified_results import read_image_scores, write_results
+from mtl.families.unified_scores import readable_images, score_model, wrong_count
+from mtl.models.model_file import MODEL_FILE
+from mtl.report.contents import UNIFIED
 from mtl.report.frames import Picture
 from mtl.tasks.task import Metrics, Task
 from mtl.tasks.teachers import Teachers
-from mtl.tasks.unified import UnifiedTask, sides_of
-from mtl.tasks.unified_answers import MAIN_METRIC, UnifiedAnswers, score_of
+from mtl.tasks.unified import UnifiedTask
+from mtl.tasks.unified_answers import score_of
 from mtl.tracking.finished_model import read_model
 
-RESAMPLES = 2000
-"""Of the bootstrap intervals of a final evaluation."""
-COUNTS: dict[UnifiedTaskName, str] = {
-    "det": "num_det_classes",
-    "seg": "num_seg_classes",
-    "cls": "num_cls_classes",
-}
 
-Answered: TypeAlias = dict[str, dict[UnifiedTaskName, np.ndarray]]
-"""Statistics by task, of the model and of its teachers together."""
+class Answered(NamedTuple):
+    """Answers of the model of a run, or of one of its teachers."""
+
+    of_teacher: bool
+    answers: Answers
 
 
 class UnifiedFamily:
     """See `mtl.families.family.Family`."""
 
     final_stage = "evaluation"
+    contents = UNIFIED
+    pictures_need = (MODEL_FILE,)
 
     def __init__(self, config: UnifiedRunConfig) -> None:
         self.config = config
@@ -128,72 +131,83 @@ class UnifiedFamily:
         size: int,
         out: Path,
     ) -> list[Answered]:
-        """See `Family.evaluate_share`: sums of the model and, on its own task, of each teacher."""
+        """See `Family.evaluate_share`: answers of the model and, on its own task, each teacher."""
         config = self.config
-        sampler = self.sampler(index, training=False)
-        found: Answered = {
-            "model": answer_split(config, model, sampler, config.tasks, device, rank, size)
-        }
+        here = local_unified_index(config.data, index)
+        asked = [(False, Answering(config, model, here, device), config.tasks)]
         if config.taught:
             for task, teacher in self._models(device).items():
-                said = answer_split(config, teacher, sampler, (task,), device, rank, size)
-                found.setdefault("teachers", {}).update(said)
-        return [found]
+                asked.append((True, Answering(config, teacher, here, device), (task,)))
+        return [
+            Answered(taught, one.answer(block))
+            for taught, one, tasks in asked
+            for block in blocks_of(index, tasks)[rank::size]
+        ]
 
     def summarize(
-        self,
-        index: UnifiedIndex,
-        split: str,
-        found: Sequence[Answered],
-        out: Path,
+        self, index: UnifiedIndex, split: str, found: Sequence[Answered], out: Path
     ) -> Metrics:
         """See `Family.summarize`: metrics with intervals, and drops against the teachers."""
         config = self.config
-        answers = UnifiedAnswers(config.model, index, sides_of(config))
-        sums = {
-            who: {task: np.sum([share[who][task] for share in found], axis=0) for task in of}
-            for who, of in found[0].items()
-        }
-        write_results(out, split, str(config.name), index, sums["model"])
-        mine = answers.metrics(sums["model"], RESAMPLES)
-        metrics: Metrics = {name: one.value for name, one in mine.items()}
-        score = score_of(metrics)
-        metrics |= {} if score is None else {"score": score}
-        for name, one in mine.items():
+        mine, theirs = (
+            gather([one.answers for one in found if one.of_teacher is taught], index.lengths)
+            for taught in (False, True)
+        )
+        rows = readable_images(index, [mine, theirs])
+        counted = index.take(rows)
+        answers, taught = (
+            {task: one.values[rows[task]] for task, one in side.items()} for side in (mine, theirs)
+        )
+        write_results(out, split, str(config.name), counted, answers)
+        scores = score_model(config, counted, answers, taught)
+        metrics: Metrics = {name: one.value for name, one in scores.metrics.items()}
+        if (score := score_of(metrics)) is not None:
+            metrics["score"] = score
+        judged = {name: one for name, one in scores.metrics.items() if "/" not in name}
+        for task, one in scores.teachers.items():
+            metrics[f"teacher/{MAIN_METRIC[task]}"] = one.value
+            judged[f"drop/{MAIN_METRIC[task]}"] = scores.drops[task]
+        if scores.delta_m is not None:
+            judged["delta_m"] = scores.delta_m
+        for name, one in judged.items():
+            metrics[name] = one.value
             if interval := one.interval():
                 metrics[f"{name}_low"], metrics[f"{name}_high"] = interval
-        if "teachers" in sums:
-            theirs = answers.metrics(sums["teachers"], RESAMPLES)
-            names = [n for t in config.tasks if (n := MAIN_METRIC[t]) in mine and n in theirs]
-            metrics |= {f"teacher/{name}": theirs[name].value for name in names}
-            metrics |= {
-                f"drop/{name}": relative_drop(mine[name], theirs[name]).value for name in names
-            }
-            metrics["delta_m"] = delta_m({n: (mine[n], theirs[n]) for n in names}).value
-        for task in config.tasks:
-            metrics[f"images/{task}"] = index.lengths[task]
+        for task, chosen in rows.items():
+            metrics[f"images/{task}"] = len(chosen)
+        unreadable = sum(index.lengths[task] - len(chosen) for task, chosen in rows.items())
+        metrics |= {"skipped": unreadable} if unreadable else {}
         return {name: value for name, value in metrics.items() if value == value}
 
     def pictures(self, run_folder: Path) -> list[Picture]:
-        """See `Family.pictures`."""
-        return []
+        """See `Family.pictures`: of the last split that was evaluated, by the best weights."""
+        config = self.config
+        split = config.evaluation.splits[-1]
+        judged = read_image_scores(run_folder / "results", split, str(config.name))
+        if not judged:
+            return []
+        index = local_unified_index(config.data, self._index(split))
+        device = torch.device("cpu")
+        answering = Answering(config, read_model(run_folder).model, index, device)
+        pictures = []
+        for task in config.tasks:
+            of_image = judged.get(task, {})
+            scores = np.array([of_image.get(place, np.nan) for place in index.places[task]])
+            rows = bad_and_good(scores, config.evaluation.pictures)
+            for image in titled(index, task, scores, rows):
+                pictures.append(draw_answer(answering, config, index, image))
+        return pictures
 
     def _index(self, split: Any) -> UnifiedIndex:
         """A split's sets of the tasks that are trained, checked against the network."""
         config = self.config
-        model = config.model
         index = build_unified_index(config.data, split).only(config.tasks)
-        names = index.class_names
-        for task, key in COUNTS.items():
-            if task not in names:
-                continue
-            merged = task == "seg" and model.background == "merged"
-            wanted, got = len(names[task]) - merged, getattr(model, key)
-            if wanted != got:
-                raise ConfigError(
-                    f"model.{key} must be {wanted}, as many as the {task} set has classes"
-                    f"{' without background' if merged else ''}, got {got}; set it."
-                )
+        if wrong := wrong_count(config.model, index):
+            merged = wrong.task == "seg" and config.model.background == "merged"
+            raise ConfigError(
+                f"{wrong.key} must be {wrong.wanted}, as many as the {wrong.task} set has classes"
+                f"{' without background' if merged else ''}, got {wrong.got}; set it."
+            )
         return index
 
     def _place(self, task: UnifiedTaskName) -> str:

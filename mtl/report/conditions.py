@@ -39,17 +39,26 @@ def condition_section(history: History) -> Html:
     )
 
 
-def confusion_views(confusion: np.ndarray, names: Sequence[str]) -> Html:
-    """A (C, C) matrix of counts as a heat map, and beside it the accuracy of each class."""
-    views = (scrolled(_heat_map(confusion, names)), scrolled(_bars(confusion, names)))
-    return tag("div", join(views), "pair")
+def confusion_views(
+    confusion: np.ndarray, names: Sequence[str], what: str = "condition", unit: str = "frames"
+) -> Html:
+    """A (C, C) matrix of counts as a heat map, and beside it the accuracy of each class.
+
+    Args:
+        confusion: counts, [true, said].
+        names: of the classes.
+        what: a class is.
+        unit: of the counts.
+    """
+    matrix, bars = _heat_map(confusion, names, unit), _bars(confusion, names, what, unit)
+    return tag("div", join([scrolled(matrix), scrolled(bars)]), "pair")
 
 
 def _numbered(count: int) -> tuple[str, ...]:
     return tuple(f"class_{number}" for number in range(count))
 
 
-def _heat_map(confusion: np.ndarray, names: Sequence[str]) -> Html:
+def _heat_map(confusion: np.ndarray, names: Sequence[str], unit: str) -> Html:
     head = "".join(f'<th scope="col"><span>{text(name)}</span></th>' for name in names)
     rows = []
     for true, (name, counts) in enumerate(zip(names, confusion.tolist(), strict=True)):
@@ -60,7 +69,7 @@ def _heat_map(confusion: np.ndarray, names: Sequence[str]) -> Html:
         )
         rows.append(f'<tr><th scope="row">{text(name)}</th>{cells}</tr>')
     return Html(
-        '<table class="heat"><caption>Confusion matrix, frames</caption>'
+        f'<table class="heat"><caption>Confusion matrix, {text(unit)}</caption>'
         f'<thead><tr><th scope="col">true \\ said</th>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"
     )
@@ -76,7 +85,7 @@ def _cell(count: int, share: float, right: bool) -> str:
     return f'<td style="background:rgb{mixed};color:{ink}">{text(number(count))}</td>'
 
 
-def _bars(confusion: np.ndarray, names: Sequence[str]) -> Html:
+def _bars(confusion: np.ndarray, names: Sequence[str], what: str, unit: str) -> Html:
     rows = []
     accuracies = class_accuracy(confusion).tolist()
     samples = confusion.sum(axis=1).tolist()
@@ -87,7 +96,7 @@ def _bars(confusion: np.ndarray, names: Sequence[str]) -> Html:
             f"<td>{number(accuracy) if count else MISSING}</td><td>{text(number(count))}</td></tr>"
         )
     return Html(
-        '<table class="bars"><caption>Accuracy of each condition</caption><thead><tr>'
-        '<th scope="col" colspan="2">condition</th><th scope="col">accuracy</th>'
-        f'<th scope="col">frames</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
+        f'<table class="bars"><caption>Accuracy of each {text(what)}</caption><thead><tr>'
+        f'<th scope="col" colspan="2">{text(what)}</th><th scope="col">accuracy</th>'
+        f'<th scope="col">{text(unit)}</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
     )

@@ -51,12 +51,19 @@ class Mark(NamedTuple):
     """Whether its label goes below it (where the curve is high) or above."""
 
 
+class Level(NamedTuple):
+    """A value to compare a curve with."""
+
+    name: str
+    value: float
+
+
 def curve_svg(
     lines: Sequence[Line],
     stages: Sequence[tuple[str, int]],
     unit_interval: bool = False,
     mark: Mark | None = None,
-    chance: float | None = None,
+    level: Level | None = None,
 ) -> str:
     """One chart over epochs as SVG text.
 
@@ -65,7 +72,7 @@ def curve_svg(
         stages: (name, first epoch); every stage after the first gets a dashed line.
         unit_interval: whether values lie in [0, 1] and the axis shows all of it.
         mark: a point that gets a ring and its value.
-        chance: a level drawn as a dotted line.
+        level: drawn as a dotted line.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(3.75, 2.45), layout="constrained")
@@ -75,11 +82,11 @@ def curve_svg(
             _draw(axes, line)
         _scale(axes, lines, unit_interval)
         _stages(axes, stages)
-        if chance is not None:
-            axes.axhline(chance, color=FAINT, linewidth=1, linestyle=":", zorder=1)
+        if level is not None:
+            axes.axhline(level.value, color=FAINT, linewidth=1, linestyle=":", zorder=1)
             axes.annotate(
-                f"chance {number(chance)}",
-                (1, chance),
+                f"{level.name} {number(level.value)}",
+                (1, level.value),
                 xycoords=("axes fraction", "data"),
                 xytext=(-2, 3),
                 textcoords="offset points",

@@ -4,56 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mtl.conditions import CONDITIONS
-from mtl.report.curves import Line, Mark, curve_svg
+from mtl.report.contents import TRACKERS, Contents
+from mtl.report.curves import Level, Line, Mark, curve_svg
 from mtl.report.html import Html, details, image, join, paragraph, section, table, tag, text
 from mtl.report.metrics import Best, History, is_number
+from mtl.report.task_weights import weight_chart, weight_names
 from mtl.report.values import MISSING, SPLIT_LABELS, duration, label, number
 
-CHARTS = (
-    "loss/total",
-    "iou",
-    "accuracy",
-    "attribute_f1",
-    "loss/giou",
-    "loss/l1",
-    "loss/location",
-    "loss/classification",
-    "loss/severity",
-    "learning_rate",
-)
-TABLE = (
-    "loss/total",
-    "loss/giou",
-    "loss/l1",
-    "loss/location",
-    "loss/classification",
-    "loss/severity",
-    "iou",
-    "accuracy",
-    "balanced_accuracy",
-    "attribute_accuracy",
-    "attribute_f1",
-)
-UNIT_INTERVAL = ("iou", "accuracy", "attribute_f1")
-MARKED = ("loss/total", "iou", "accuracy", "attribute_f1")
 COLORS = {"train": "#d0812a", "val": "#14639e", "test": "#3b8c5a"}
 
 
-def tiles(history: History) -> Html:
+def tiles(history: History, contents: Contents = TRACKERS) -> Html:
     """The figures that most readers came for; what was not measured shows as missing."""
-    figures = [
-        ("Best IoU, validation", *_best(history, "iou")),
-        ("Best accuracy, validation", *_best(history, "accuracy")),
-        ("Lowest total loss, validation", *_best(history, "loss/total")),
-    ]
+    figures = [(title, *_best(history, name)) for title, name in contents.best]
     order = sorted(history.tracking, key=lambda line: line["split"] != "test")
     line = order[0] if order else {}
-    where = f"tracking, {SPLIT_LABELS[line['split']]} sequences" if line else "tracking not run"
-    figures += [
-        ("Average overlap (AO)", number(line.get("ao")), where),
-        ("Frames per second", number(line.get("fps")), where),
-    ]
+    where = f"{contents.final_name} not run"
+    if line:
+        where = f"{contents.final_name}, {SPLIT_LABELS[line['split']]} {contents.final_unit}"
+    figures += [(title, number(line.get(name)), where) for title, name in contents.final]
     return tag(
         "ul",
         join(
@@ -67,11 +36,11 @@ def tiles(history: History) -> Html:
     )
 
 
-def last_and_best(history: History) -> Html:
+def last_and_best(history: History, contents: Contents = TRACKERS) -> Html:
     """Table of every metric in the last epoch, and the best validation value with its epoch."""
     train, val = history.last("train"), history.last("val")
     rows = []
-    for name in TABLE:
+    for name in contents.table:
         best = history.best("val", name)
         if name in train or name in val:
             rows.append(
@@ -87,17 +56,24 @@ def last_and_best(history: History) -> Html:
     return table("Last and best epoch", headers, rows) if rows else Html("")
 
 
-def curve_section(history: History) -> Html:
-    """A chart for each metric that was measured."""
-    charts = [chart for name in CHARTS if (chart := _chart(history, name))]
+def curve_section(history: History, contents: Contents = TRACKERS) -> Html:
+    """A chart for each metric that was measured, and one for the task weights."""
+    charts = [chart for name in contents.charts if (chart := _chart(history, name, contents))]
+    charts += [chart] if (chart := weight_chart(history)) else []
     return section("Curves", tag("div", join(charts), "charts")) if charts else Html("")
 
 
-def epoch_table(history: History) -> Html:
+def epoch_table(history: History, contents: Contents = TRACKERS) -> Html:
     """Every epoch's numbers, folded away; also what the curves show, as text."""
     names = [
         name
-        for name in (*TABLE, "learning_rate", "samples_per_second", "skipped")
+        for name in (
+            *contents.table,
+            *weight_names(history),
+            "learning_rate",
+            "samples_per_second",
+            "skipped",
+        )
         if any(is_number(line.get(name)) for line in history.epochs)
     ]
     if not history.epochs:
@@ -123,7 +99,7 @@ def _best(history: History, name: str) -> tuple[str, str]:
     return number(best.value), f"epoch {best.position}"
 
 
-def _chart(history: History, name: str) -> Html:
+def _chart(history: History, name: str, contents: Contents) -> Html:
     lines = [
         Line(SPLIT_LABELS[split], points, COLORS[split])
         for split in ("train", "val")
@@ -135,20 +111,25 @@ def _chart(history: History, name: str) -> Html:
     if not lines:
         return Html("")
     points = history.series("val", name)
-    best = history.best("val", name) if name in MARKED else None
+    best = history.best("val", name) if name in contents.marked else None
     mark = None
     if best and len(points) > 1:
         mark = Mark(best.position, best.value, below=not name.startswith("loss/"))
     svg = curve_svg(
         lines,
         list(history.boundaries()),
-        unit_interval=name in UNIT_INTERVAL,
+        unit_interval=name in contents.unit_interval,
         mark=mark,
-        chance=1 / len(CONDITIONS) if name == "accuracy" else None,
+        level=_chance(name, contents),
     )
     return image(
         svg.encode("utf-8", "replace"), "image/svg+xml", _described(name, lines, best), label(name)
     )
+
+
+def _chance(name: str, contents: Contents) -> Level | None:
+    value = contents.chance.get(name)
+    return None if value is None else Level("chance", value)
 
 
 def _described(name: str, lines: Sequence[Line], best: Best | None) -> str:

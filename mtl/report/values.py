@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 MISSING = "–"
 """Stands for what was not measured; a 0 is always a measured 0."""
@@ -14,6 +16,23 @@ LABELS = {
     "loss/location": "Location loss",
     "loss/classification": "Condition loss",
     "loss/severity": "Severity loss",
+    "loss/detection": "Detection loss",
+    "loss/segmentation": "Segmentation loss",
+    "loss/distillation_det": "Distillation loss, detection",
+    "loss/distillation_seg": "Distillation loss, segmentation",
+    "loss/distillation_cls": "Distillation loss, classification",
+    "map": "mAP",
+    "map_50": "mAP50",
+    "map_75": "mAP75",
+    "map_misread_boxes": "mAP of misread boxes",
+    "miou": "mIoU",
+    "miou_merged": "mIoU, background and first class as one",
+    "top1": "Top-1 accuracy",
+    "score": "Mean of the tasks",
+    "delta_m": "Average change Δm",
+    "ap/": "AP",
+    "iou/": "IoU",
+    "accuracy/": "Accuracy",
     "iou": "IoU",
     "accuracy": "Condition accuracy",
     "balanced_accuracy": "Balanced accuracy",
@@ -36,6 +55,16 @@ LABELS = {
     "skipped": "Items skipped",
 }
 SPLIT_LABELS = {"train": "training", "val": "validation", "test": "test"}
+
+
+LEAST_WEIGHT = 0.05
+"""A task that weighs less hardly learns, and is pointed out."""
+
+
+def low_weights(line: Mapping[str, Any]) -> dict[str, float]:
+    """Tasks of a metrics line whose weight is below `LEAST_WEIGHT`."""
+    weights = {k.removeprefix("weight/"): v for k, v in line.items() if k.startswith("weight/")}
+    return {k: v for k, v in weights.items() if v is not None and v < LEAST_WEIGHT}
 
 
 def label(name: str) -> str:

@@ -13,6 +13,7 @@ import yaml
 from mtl.errors import DataError
 from mtl.files import write_atomically
 from mtl.report.conditions import condition_section
+from mtl.report.contents import TRACKERS, Contents
 from mtl.report.frames import Picture, require_picture
 from mtl.report.html import (
     Html,
@@ -27,7 +28,7 @@ from mtl.report.html import (
     text,
 )
 from mtl.report.metrics import History, is_number, read_metrics
-from mtl.report.tracking import tracking_section
+from mtl.report.task_weights import weight_warning
 from mtl.report.training import curve_section, empty_note, epoch_table, last_and_best, tiles
 from mtl.report.values import MISSING, duration, number
 
@@ -35,7 +36,9 @@ MAX_WIDTH = 960
 """Wider pictures are made smaller; the page shows them no wider."""
 
 
-def write_report(run_folder: Path, pictures: Sequence[Picture] = ()) -> Path:
+def write_report(
+    run_folder: Path, pictures: Sequence[Picture] = (), contents: Contents = TRACKERS
+) -> Path:
     """Write report.html into a run folder, whole or not at all.
 
     Reads config.yaml, metrics.jsonl and results/. What a run has not got (yet) is shown as missing:
@@ -43,7 +46,8 @@ def write_report(run_folder: Path, pictures: Sequence[Picture] = ()) -> Path:
 
     Args:
         run_folder: local folder of the run.
-        pictures: tracked frames (`frames.draw_tracked`), shown in this order.
+        pictures: results beside the truth, shown in this order.
+        contents: what is shown of the run's family.
 
     Returns:
         Path of the report.
@@ -65,20 +69,21 @@ def write_report(run_folder: Path, pictures: Sequence[Picture] = ()) -> Path:
             join([paragraph("Training report", "kicker"), tag("h1", text(name))]),
         ),
         empty_note(history),
-        tiles(history),
+        weight_warning(history),
+        tiles(history, contents),
         section(
             "Summary",
-            tag("div", join([last_and_best(history), definitions(facts)]), "pair")
+            tag("div", join([last_and_best(history, contents), definitions(facts)]), "pair")
             if history.epochs
             else definitions(facts),
         ),
-        tracking_section(history, run_folder / "results"),
-        pictures_section(pictures),
-        curve_section(history),
+        contents.final_section(history, run_folder / "results"),
+        pictures_section(pictures, title=contents.pictures),
+        curve_section(history, contents),
         condition_section(history),
         section(
             "Everything",
-            epoch_table(history),
+            epoch_table(history, contents),
             details("Resolved config", tag("pre", text(config_text))),
         ),
     )
@@ -112,7 +117,7 @@ def _facts(config: dict[str, Any], config_text: str, history: History) -> list[t
     skipped = [x["skipped"] for x in history.epochs if is_number(x.get("skipped"))]
     return [
         ("Model", _shown(_lookup(config, "model", "family"))),
-        ("Data", _shown(_lookup(config, "data", "root") or "embedded sequences")),
+        ("Data", _data(config)),
         ("Stages", " → ".join(_stage(stages, stage) for stage in stages) or MISSING),
         ("Epochs finished", f"{len(history.places())} of {_shown(total)}"),
         ("Training time", duration(max(seconds) if seconds else None)),
@@ -122,6 +127,15 @@ def _facts(config: dict[str, Any], config_text: str, history: History) -> list[t
         ("Seed", _shown(config.get("seed"))),
         ("Config digest", hashlib.sha256(config_text.encode()).hexdigest()[:12]),
     ]
+
+
+def _data(config: dict[str, Any]) -> str:
+    """Where the data are: one root, or one of each task."""
+    data = config.get("data")
+    roots = data if isinstance(data, dict) else {}
+    found = [(k.removesuffix("root").strip("_"), v) for k, v in roots.items() if k.endswith("root")]
+    given = [f"{task}: {root}" if task else str(root) for task, root in found if root]
+    return ", ".join(given) or "embedded"
 
 
 def _stage(stages: dict[str, Any], name: str) -> str:
@@ -141,12 +155,15 @@ def _shown(value: Any) -> str:
     return MISSING if value is None else str(value)
 
 
-def pictures_section(pictures: Sequence[Picture], *before: Html) -> Html:
-    """Tracked frames side by side, at a size for the page; empty without any.
+def pictures_section(
+    pictures: Sequence[Picture], *before: Html, title: str = "Tracked frames"
+) -> Html:
+    """Pictures side by side, at a size for the page; empty without any.
 
     Args:
         pictures: in the order in which they are shown.
         before: what stands above them.
+        title: of the section.
     """
     figures = []
     for picture in pictures:
@@ -156,7 +173,7 @@ def pictures_section(pictures: Sequence[Picture], *before: Html) -> Html:
             height = max(1, round(pixels.shape[0] * MAX_WIDTH / width))
             pixels = cv2.resize(pixels, (MAX_WIDTH, height), interpolation=cv2.INTER_AREA)
         _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
-        description = f"Tracked frame: {picture.title}"
+        description = f"{title}: {picture.title}"
         figures.append(image(data.tobytes(), "image/jpeg", description, picture.title))
     content = tag("div", join(figures), "pictures") if figures else Html("")
-    return section("Tracked frames", *before, content) if figures else Html("")
+    return section(title, *before, content) if figures else Html("")

@@ -18,6 +18,7 @@ from mtl.evaluation.unified.boxes import TrueBoxes, as_rows, from_rows, place_ro
 from mtl.evaluation.unified.classification import classification_metrics
 from mtl.evaluation.unified.detection import detection_metrics
 from mtl.evaluation.unified.measured import Measured
+from mtl.evaluation.unified.result import MAIN_METRIC
 from mtl.evaluation.unified.segmentation import (
     mask_values,
     pixel_confusion,
@@ -33,9 +34,6 @@ from mtl.models.unified.decoders import (
 from mtl.models.unified.grid import DetectionGrid
 from mtl.models.unified.output import UnifiedOutput
 from mtl.tasks.task import Batch
-
-MAIN_METRIC: dict[UnifiedTaskName, str] = {"det": "map", "seg": "miou", "cls": "top1"}
-"""The metric of each task that `score` averages and drops are told of."""
 
 
 class UnifiedAnswers:
@@ -59,20 +57,31 @@ class UnifiedAnswers:
     ) -> dict[str, Tensor]:
         """Answers of a batch at the places of its images, float64, by name of task.
 
-        det (N, 100, 6) boxes in pixels of the image; seg (N, C, C) counts of true and said class;
-        cls (N,) said class + 1.
-
         Args:
             outputs: of each task, answers to all rows of the batch.
             batch: of the split's evaluation sampler.
         """
-        makers = {"det": self._boxes, "seg": self._pixels, "cls": self._classes}
         found: dict[str, Tensor] = {}
         for task, output in outputs.items():
-            images = torch.where(batch[f"{task}_valid"], batch[f"{task}_index"], -1)
-            values = makers[task](output, batch, images)
+            images = _images(batch, task)
+            values = self.answers(task, output, batch)
             found[task] = place_rows(values, images, self._index.lengths[task])
         return found
+
+    def answers(self, task: UnifiedTaskName, output: UnifiedOutput, batch: Batch) -> Tensor:
+        """Answers to the B rows of a batch.
+
+        Args:
+            task: that is asked.
+            output: answers to all rows of the batch.
+            batch: of the split's evaluation sampler.
+
+        Returns:
+            det (B, 100 C, 6) boxes in pixels of the image (`as_rows`); seg (B, C, C) counts of true
+            and said class; cls (B,) said class + 1.
+        """
+        makers = {"det": self._boxes, "seg": self._pixels, "cls": self._classes}
+        return makers[task](output, batch, _images(batch, task))
 
     def metrics(
         self, statistics: Mapping[UnifiedTaskName, np.ndarray], resamples: int
@@ -86,10 +95,7 @@ class UnifiedAnswers:
         metrics: dict[str, Measured] = {}
         det, seg, cls = self._index.det, self._index.seg, self._index.cls
         if det is not None and "det" in statistics:
-            counts = np.diff(det.offsets)
-            truth = TrueBoxes(
-                det.boxes_xywh, det.classes, np.repeat(np.arange(len(det)), counts), det.crowd
-            )
+            truth = TrueBoxes(det.boxes_xywh, det.classes, det.box_images, det.crowd)
             found = from_rows(statistics["det"])
             metrics |= detection_metrics(truth, found, len(det), det.class_names, resamples)
         if seg is not None and "seg" in statistics:
@@ -131,6 +137,11 @@ class UnifiedAnswers:
 
     def _classes(self, output: UnifiedOutput, batch: Batch, images: Tensor) -> Tensor:
         return pool_classes(output.cls_raw.float(), self._model.pooling).argmax(dim=1) + 1
+
+
+def _images(batch: Batch, task: UnifiedTaskName) -> Tensor:
+    """(B,) rows of the images in the index; -1 where there is none."""
+    return torch.where(batch[f"{task}_valid"], batch[f"{task}_index"], -1)
 
 
 def score_of(metrics: Mapping[str, float]) -> float | None:

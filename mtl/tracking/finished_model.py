@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -14,7 +17,7 @@ from mtl.config.schema import RunConfig, TrackerConfig
 from mtl.config.tracker_run import as_tracker
 from mtl.data.storage import absolute, is_remote, join, read_bytes
 from mtl.errors import CheckpointError
-from mtl.models.model_file import MODEL_FILE, open_model
+from mtl.models.model_file import MODEL_FILE, open_model, read_header
 from mtl.models.tracker import OnlineModel
 
 
@@ -29,6 +32,8 @@ class FinishedModel(NamedTuple):
     """In eval mode, on the CPU."""
     config: RunConfig
     """That it was trained with."""
+    classes: Any
+    """Names of its outputs: a list, or lists by task; empty where they are not known."""
 
     def on(self, device: torch.device | None) -> tuple[OnlineModel, TrackerConfig, torch.device]:
         """What a tracker is made of, on a device; none: a GPU where there is one.
@@ -51,20 +56,44 @@ def read_model(place: str | Path) -> FinishedModel:
         CheckpointError: if there is no such file, or it is not one of our models.
     """
     source = absolute(str(place))
+    with _local_file(source) as file:
+        digest = f"sha256-{hashlib.sha256(file.read_bytes()).hexdigest()}"
+        model, config = open_model(file)
+        classes = json.loads(read_header(file)[1].get("classes", "[]"))
+        return FinishedModel(source, digest, model, config, classes)
+
+
+def family_of_model(place: str | Path) -> str:
+    """The family of what `read_model` would read.
+
+    Raises:
+        CheckpointError: as `read_model`.
+    """
+    with _local_file(absolute(str(place))) as file:
+        return read_header(file)[1]["family"]
+
+
+def model_address(source: str) -> str:
+    """Address of the file of a model that is named by its folder or its file."""
     is_file = source.partition("?")[0].endswith(".safetensors")
-    address = source if is_file else join(source, MODEL_FILE)
-    try:
-        data = read_bytes(address)
-    except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
-        raise CheckpointError(
-            f"{address} cannot be read ({reason}); name a run folder, a folder of mtl import or a "
-            ".safetensors file of a model."
-        ) from None
-    digest = f"sha256-{hashlib.sha256(data).hexdigest()}"
-    if not is_remote(address):
-        return FinishedModel(source, digest, *open_model(Path(address)))
+    return source if is_file else join(source, MODEL_FILE)
+
+
+@contextmanager
+def _local_file(source: str) -> Iterator[Path]:
+    """The model's file on this machine, for a while."""
+    address = model_address(source)
     with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / MODEL_FILE
-        file.write_bytes(data)
-        return FinishedModel(source, digest, *open_model(file))
+        file = Path(scratch) / MODEL_FILE if is_remote(address) else Path(address)
+        try:
+            if is_remote(address):
+                file.write_bytes(read_bytes(address))
+            else:
+                file.open("rb").close()
+        except OSError as error:
+            reason = error.strerror or " ".join(str(error).split())
+            raise CheckpointError(
+                f"{address} cannot be read ({reason}); name a run folder, a folder of mtl import "
+                "or a .safetensors file of a model."
+            ) from None
+        yield file

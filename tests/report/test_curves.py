@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from mtl.report.curves import Line, Mark, curve_svg
+from mtl.report.curves import Level, Line, Mark, curve_svg
 
 LINES = [Line("training", [(1, 3.0), (2, 2.0)], "#d0812a"), Line("val", [(1, 3.5)], "#14639e")]
 
@@ -27,5 +27,5 @@ def test_a_stage_name_is_drawn_as_it_is() -> None:
 
 def test_one_epoch_zero_and_negative_values_can_be_drawn() -> None:
     for points in ([(1, 0.0)], [(1, -1.0), (2, -1.0)], [(1, 1e9)], [(1, 1e-300)]):
-        svg = curve_svg([Line("x", points, "#000000")], [("only", 1)], chance=0.1)
+        svg = curve_svg([Line("x", points, "#000000")], [("only", 1)], level=Level("chance", 0.1))
         ElementTree.fromstring(svg)

@@ -65,6 +65,22 @@ class DetectionIndex:
         """(K,) row of each box's image."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
+    def take(self, images: np.ndarray) -> DetectionIndex:
+        """The set of some of its images, given by (M,) rows."""
+        rows = [np.arange(self.offsets[i], self.offsets[i + 1]) for i in images.tolist()]
+        boxes = np.concatenate([np.zeros(0, np.int64), *rows])
+        return replace(
+            self,
+            images=tuple(self.images[i] for i in images.tolist()),
+            image_ids=self.image_ids[images],
+            sizes_wh=self.sizes_wh[images],
+            offsets=np.concatenate([[0], np.cumsum([len(one) for one in rows])]).astype(np.int64),
+            boxes_xywh=self.boxes_xywh[boxes],
+            classes=self.classes[boxes],
+            areas=self.areas[boxes],
+            crowd=self.crowd[boxes],
+        )
+
     def letterbox(self, image: int, side: int) -> Letterbox:
         """How an image lies in the square that the network sees."""
         width, height = self.sizes_wh[image].tolist()
@@ -123,6 +139,14 @@ class SegmentationIndex:
         """Place of an image."""
         return join(self.root, self.images[row])
 
+    def take(self, images: np.ndarray) -> SegmentationIndex:
+        """The set of some of its images, given by (M,) rows."""
+        names, places, masks = (
+            tuple(column[i] for i in images.tolist())
+            for column in (self.names, self.images, self.masks)
+        )
+        return replace(self, names=names, images=places, masks=masks)
+
     def mask_uri(self, row: int) -> str:
         """Place of an image's mask."""
         return join(self.root, self.masks[row])
@@ -155,6 +179,11 @@ class ClassificationIndex:
         """Place of an image."""
         return join(self.root, self.images[row])
 
+    def take(self, images: np.ndarray) -> ClassificationIndex:
+        """The set of some of its images, given by (M,) rows."""
+        places = tuple(self.images[i] for i in images.tolist())
+        return replace(self, images=places, labels=self.labels[images])
+
     def class_counts(self) -> dict[str, int]:
         """Class -> images."""
         counts = np.bincount(self.labels, minlength=len(self.class_names))
@@ -184,6 +213,13 @@ class UnifiedIndex:
         return {task: index.class_names for task, index in sets.items() if index is not None}
 
     @property
+    def places(self) -> dict[UnifiedTaskName, tuple[str, ...]]:
+        """Places of the images of each task that has data, below its root."""
+        sets: dict[UnifiedTaskName, DetectionIndex | SegmentationIndex | ClassificationIndex | None]
+        sets = {"det": self.det, "seg": self.seg, "cls": self.cls}
+        return {task: index.images for task, index in sets.items() if index is not None}
+
+    @property
     def skipped(self) -> dict[str, int]:
         """Reason -> number of bad items left out of all sets."""
         total: dict[str, int] = {}
@@ -198,6 +234,15 @@ class UnifiedIndex:
             det=self.det if "det" in tasks else None,
             seg=self.seg if "seg" in tasks else None,
             cls=self.cls if "cls" in tasks else None,
+        )
+
+    def take(self, images: Mapping[UnifiedTaskName, np.ndarray]) -> UnifiedIndex:
+        """The sets of some of their images, given by rows; tasks that are not given stay whole."""
+        det, seg, cls = self.det, self.seg, self.cls
+        return UnifiedIndex(
+            det=det if det is None or "det" not in images else det.take(images["det"]),
+            seg=seg if seg is None or "seg" not in images else seg.take(images["seg"]),
+            cls=cls if cls is None or "cls" not in images else cls.take(images["cls"]),
         )
 
     def require_classes(

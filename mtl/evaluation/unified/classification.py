@@ -23,7 +23,7 @@ def classification_metrics(
         predicted: (N,) class numbers.
         labels: (N,) class numbers.
         class_names: names by number.
-        resamples: of the interval of `top1`; 0: none.
+        resamples: of the intervals; 0: none.
 
     Returns:
         What was measured; nothing for an empty set.
@@ -40,13 +40,19 @@ def classification_metrics(
     if not len(labels):
         return {}
     right = (predicted == labels).astype(np.float64)
-    drawn = None
-    if resamples and len(labels) > 1:
-        chunks = redraws(len(labels), SEEDS["cls"], resamples)
-        drawn = np.concatenate([chunk @ right for chunk in chunks]) / len(labels)
-    metrics = {"top1": Measured(float(right.mean()), drawn)}
+    metrics = {"top1": _share(right, np.ones(len(labels)), resamples)}
     for number, name in enumerate(class_names):
-        chosen = labels == number
+        chosen = (labels == number).astype(np.float64)
         if chosen.any():
-            metrics[f"accuracy/{name}"] = Measured(float(right[chosen].mean()))
+            metrics[f"accuracy/{name}"] = _share(right * chosen, chosen, resamples)
     return metrics
+
+
+def _share(right: np.ndarray, counted: np.ndarray, resamples: int) -> Measured:
+    """sum(right) / sum(counted) of (N,) images, and the same of sets drawn anew."""
+    value = float(right.sum() / counted.sum())
+    if not resamples or len(right) < 2:
+        return Measured(value)
+    chunks = redraws(len(right), SEEDS["cls"], resamples)
+    with np.errstate(invalid="ignore"):  # a class that was not drawn is NaN
+        return Measured(value, np.concatenate([(c @ right) / (c @ counted) for c in chunks]))

@@ -57,6 +57,7 @@ def detection_metrics(
         "map_misread_boxes": np.nanmean(misread),
     }
     drawn: dict[str, np.ndarray] = {}
+    each: list[np.ndarray | None] = [None] * len(class_names)
     if resamples and num_images > 1:
         one = _resampled(truth, found, num_images, len(class_names), resamples)
         two = _resampled(misread_truth, misread_found, num_images, len(class_names), resamples)
@@ -66,10 +67,11 @@ def detection_metrics(
             "map_75": _mean(one[..., 5:6]),
             "map_misread_boxes": _mean(two),
         }
+        each = list(one.mean(axis=2).T)
     metrics = {name: Measured(float(value), drawn.get(name)) for name, value in values.items()}
-    for name, row in zip(class_names, precision, strict=True):
+    for name, row, values_drawn in zip(class_names, precision, each, strict=True):
         if not np.isnan(row).all():
-            metrics[f"ap/{name}"] = Measured(float(row.mean()))
+            metrics[f"ap/{name}"] = Measured(float(row.mean()), values_drawn)
     return metrics
 
 

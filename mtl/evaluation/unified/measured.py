@@ -33,6 +33,13 @@ class Measured(NamedTuple):
         return Interval(float(low), float(high))
 
 
+def difference(first: Measured, other: Measured) -> Measured:
+    """What `other` has more than `first`; the interval is paired as in `relative_drop`."""
+    if first.resampled is None or other.resampled is None:
+        return Measured(other.value - first.value)
+    return Measured(other.value - first.value, other.resampled - first.resampled)
+
+
 def relative_drop(joint: Measured, teacher: Measured) -> Measured:
     """What a task loses beside its single-task teacher: (teacher - joint) / teacher.
 

@@ -82,7 +82,7 @@ def segmentation_metrics(
     Args:
         confusions: (N, C, C) counts of each image, [image, true, predicted].
         class_names: C names, background first.
-        resamples: of the intervals of the two means; 0: none.
+        resamples: of the intervals; 0: none.
 
     Returns:
         What was measured; nothing where no pixel was counted.
@@ -98,31 +98,40 @@ def segmentation_metrics(
         )
     if not confusions.any():
         return {}
+    each = class_iou(confusions.sum(axis=0))
+    drawn = _resampled(confusions, resamples)
     metrics = {
         "miou": _mean_iou(confusions, resamples),
         "miou_merged": _mean_iou(merge_background(confusions), resamples),
     }
-    each = class_iou(confusions.sum(axis=0))
-    for name, value in zip(class_names, each.tolist(), strict=True):
+    for number, (name, value) in enumerate(zip(class_names, each.tolist(), strict=True)):
         if not np.isnan(value):
-            metrics[f"iou/{name}"] = Measured(value)
+            metrics[f"iou/{name}"] = Measured(value, None if drawn is None else drawn[:, number])
     return metrics
 
 
 def _mean_iou(confusions: np.ndarray, resamples: int) -> Measured:
     value = float(np.nanmean(class_iou(confusions.sum(axis=0))))
+    drawn = _resampled(confusions, resamples)
+    return Measured(value, None if drawn is None else _mean(drawn))
+
+
+def _resampled(confusions: np.ndarray, resamples: int) -> np.ndarray | None:
+    """(R, C) IoU of each class in sets drawn anew; none for a single image."""
     if not resamples or len(confusions) < 2:
-        return Measured(value)
+        return None
     both = np.diagonal(confusions, axis1=1, axis2=2).astype(np.float64)
     true, said = (confusions.sum(axis).astype(np.float64) for axis in (2, 1))
-    drawn = []
-    for chunk in redraws(len(confusions), SEEDS["seg"], resamples):
-        each = _iou(chunk @ both, chunk @ true, chunk @ said)
-        counted = ~np.isnan(each)
-        total = np.where(counted, each, 0.0).sum(axis=1)
-        number = counted.sum(axis=1)
-        drawn.append(np.where(number > 0, total / np.maximum(number, 1), np.nan))
-    return Measured(value, np.concatenate(drawn))
+    chunks = redraws(len(confusions), SEEDS["seg"], resamples)
+    return np.concatenate([_iou(chunk @ both, chunk @ true, chunk @ said) for chunk in chunks])
+
+
+def _mean(each: np.ndarray) -> np.ndarray:
+    """(R, C) to (R,), classes in neither truth nor prediction left out."""
+    counted = ~np.isnan(each)
+    total = np.where(counted, each, 0.0).sum(axis=1)
+    number = counted.sum(axis=1)
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
 def _iou(both: np.ndarray, true: np.ndarray, said: np.ndarray) -> np.ndarray:

@@ -1,0 +1,121 @@
+"""The folder of an evaluation of unified models: whose it is, and the answers kept on the way.
+
+<out>/config.json        who takes part and on what; a command on anything else is refused
+<out>/answers/           what each model answered to each task, kept when a task is done
+<out>/results/           boxes, pixels and classes of each model for other programs
+<out>/evaluation.json    every number, written when all is answered
+<out>/per_image.csv      one line for each model, task and image
+<out>/report.html        one page
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtl.config.unified import UnifiedTaskName
+from mtl.errors import DataError, RunExistsError
+from mtl.families.unified_answering import Gathered
+from mtl.families.unified_evaluation.plan import Entrant, Plan, data_digests
+from mtl.files import write_atomically
+from mtl.tasks.unified import sides_of
+
+CONFIG_FILE = "config.json"
+
+
+class EvaluationFolder:
+    """Where an evaluation keeps its files."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def results(self) -> Path:
+        """Folder that holds the models' folders."""
+        return self.path / "results"
+
+    def claim(self, plan: Plan) -> None:
+        """Make the folder this plan's, or find that it is already; more models may join.
+
+        Raises:
+            RunExistsError: if the folder holds an evaluation of other models or other data.
+            DataError: if its config.json cannot be read, or it is a folder of something else.
+        """
+        file = self.path / CONFIG_FILE
+        models = {
+            one.name: {"digest": one.digest, "source": one.source}
+            for one in plan.entrants[: plan.num_compared]
+        }
+        data = {"split": plan.split, "images": data_digests(plan.index)}
+        if file.exists():
+            before = _read(file)
+            for name, entry in before["models"].items():
+                if models.get(name, {}).get("digest") != entry["digest"]:
+                    raise RunExistsError(
+                        f"{self.path} holds the evaluation of '{name}' ({entry['source']}, "
+                        f"{entry['digest'][:15]}), which is not what this command calls so; name "
+                        "that model too, or give --out another folder."
+                    )
+            if before["data"] != data:
+                raise RunExistsError(
+                    f"{self.path} holds results on other data (split {before['data']['split']}, or "
+                    "other images or labels); give --out another folder."
+                )
+        elif self.path.is_dir() and any(self.path.iterdir()):
+            raise DataError(
+                f"{self.path} is not empty and no folder of an evaluation; give --out a new folder."
+            )
+        content = {"models": models, "data": data}
+        write_atomically(file, (json.dumps(content, indent=1) + "\n").encode())
+
+    def keep(self, plan: Plan, entrant: Entrant, task: UnifiedTaskName, found: Gathered) -> None:
+        """Keep the answers to a task."""
+        data = io.BytesIO()
+        key = _key(plan, entrant, task)
+        np.savez_compressed(data, key=key, values=found.values, readable=found.readable)
+        write_atomically(self._file(entrant, task), data.getvalue())
+
+    def kept(self, plan: Plan, entrant: Entrant, task: UnifiedTaskName) -> Gathered | None:
+        """The answers to a task that were kept; none if there are none of this model and data."""
+        file = self._file(entrant, task)
+        if not file.exists():
+            return None
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                found = Gathered(arrays["values"], arrays["readable"])
+                known = str(arrays["key"]) == _key(plan, entrant, task)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None  # asking again is all that a broken file costs
+        return found if known else None
+
+    def _file(self, entrant: Entrant, task: UnifiedTaskName) -> Path:
+        return self.path / "answers" / f"{entrant.name}-{task}.npz"
+
+
+def _key(plan: Plan, entrant: Entrant, task: UnifiedTaskName) -> str:
+    """What answers depend on."""
+    images, side = data_digests(plan.index)[task], sides_of(entrant.config)[task]
+    short_side = entrant.config.data.sizes.cls_short_side
+    return f"{entrant.digest} {task} {images} {side} {short_side} {plan.data.on_error}"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        models, data = content["models"], content["data"]
+        sound = all({"digest", "source"} <= entry.keys() for entry in models.values())
+        sound = sound and isinstance(data["split"], str) and isinstance(data["images"], dict)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        sound = False
+    if not sound:
+        raise DataError(
+            f"{file} is no readable config of an evaluation of unified models; give --out another "
+            "folder."
+        )
+    result: dict[str, Any] = content
+    return result
