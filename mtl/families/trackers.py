@@ -33,7 +33,7 @@ class TrackerFamily:
 
     final_stage = "tracking"
     contents = TRACKERS
-    pictures_need = ()
+    pictures_need: tuple[str, ...] = ()
 
     def __init__(self, config: TrackerRunConfig) -> None:
         self.config = config

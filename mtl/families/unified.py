@@ -47,7 +47,7 @@ class UnifiedFamily:
 
     final_stage = "evaluation"
     contents = UNIFIED
-    pictures_need = (MODEL_FILE,)
+    pictures_need: tuple[str, ...] = (MODEL_FILE,)
 
     def __init__(self, config: UnifiedRunConfig) -> None:
         self.config = config

@@ -51,7 +51,7 @@ def evaluation_section(history: History, results: Path) -> Html:
 
 
 def _drops(line: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             label(name),
             number(line[f"teacher/{name}"]),

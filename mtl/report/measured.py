@@ -60,7 +60,7 @@ def metric_rows(result: UnifiedResult) -> list[tuple[str, ...]]:
 def teacher_rows(model: ModelResult, result: UnifiedResult) -> list[tuple[str, ...]]:
     """Metric, teacher, model and drop of each task with a teacher, and the average change."""
     scores = model.scores
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             metric_name(MAIN_METRIC[task], result),
             measured_text(one.value),

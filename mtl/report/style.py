@@ -49,12 +49,14 @@ img { max-width: 100%; height: auto; display: block; }
 .charts img { width: 100%; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(320px, 1fr));
   gap: 20px; }
+.pictures.wide { grid-template-columns: repeat(auto-fill, minmax(480px, 1fr)); }
 .pictures img { width: 100%; border: 1px solid var(--line); border-radius: 6px; }
 .key { display: inline-block; margin: 0 18px 6px 0; font-size: 13px; }
 .key i { display: inline-block; width: 14px; height: 14px; border-radius: 3px; margin-right: 6px;
   border: 1px solid #8795a1; vertical-align: -2px; }
 .pair { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); gap: 26px;
   margin-bottom: 18px; }
+@media (max-width: 600px) { .pictures.wide { grid-template-columns: minmax(0, 1fr); } }
 @media (max-width: 900px) { .pair { grid-template-columns: minmax(0, 1fr); } }
 .heat th, .heat td { padding: 4px 6px; font-size: 13px; }
 .heat td { text-align: center; min-width: 38px; height: 32px; border: 1px solid #fff; }

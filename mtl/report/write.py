@@ -34,6 +34,8 @@ from mtl.report.values import MISSING, duration, number
 
 MAX_WIDTH = 960
 """Wider pictures are made smaller; the page shows them no wider."""
+WIDE = 1.8
+"""Width over height from which two pictures stand side by side, not three."""
 
 
 def write_report(
@@ -175,5 +177,8 @@ def pictures_section(
         _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
         description = f"{title}: {picture.title}"
         figures.append(image(data.tobytes(), "image/jpeg", description, picture.title))
-    content = tag("div", join(figures), "pictures") if figures else Html("")
+    wide = any(picture.image.shape[1] > WIDE * picture.image.shape[0] for picture in pictures)
+    content = (
+        tag("div", join(figures), "pictures wide" if wide else "pictures") if figures else Html("")
+    )
     return section(title, *before, content) if figures else Html("")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from tests.benchmark.small_evaluation import (
     write_test_split,
 )
 from tests.data.sequence_files import write_sequence
+from tests.families.small_unified import write_classes, write_unified
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
@@ -210,3 +212,23 @@ def test_two_hundred_embedded_sequences_by_one_by_four_and_killed(
     assert compared_files(tmp_path / "killed") == expected
     everyone = [numbers(tmp_path / out) for out in ("alone", "four", "killed")]
     assert everyone[0] == everyone[1] == everyone[2]
+
+
+def test_two_workers_answer_images_as_one_process_does(local_cluster: str, tmp_path: Path) -> None:
+    model = write_unified(tmp_path / "small")
+    write_unified(model / "teachers" / "seg", 1, "train_type=seg")
+    assert mtl(["evaluate", str(model), "--out", str(tmp_path / "alone")]) == 0
+    assert main([str(model), "--out", str(tmp_path / "two"), "cluster.workers=2"]) == 0
+    assert compared_files(tmp_path / "two") == compared_files(tmp_path / "alone")
+    for name in ("evaluation.json", "per_image.csv", "report.html"):
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+
+
+def test_an_image_that_a_worker_cannot_read_is_named(
+    local_cluster: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_unified(tmp_path / "small")
+    write_classes(tmp_path / "set", broken=1)
+    words = [f"data.cls_root={tmp_path / 'set'}", "--out", str(tmp_path / "out")]
+    assert main([str(model), *words]) == 1
+    assert re.search(r"error: .*0\.png .*data\.on_error=skip", capsys.readouterr().err)

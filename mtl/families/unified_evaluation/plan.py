@@ -73,7 +73,7 @@ def data_digests(index: UnifiedIndex) -> dict[str, str]:
 
     Pictures are known by name only, and the folder above them may have moved.
     """
-    digests = {}
+    digests: dict[str, str] = {}
     for task in UNIFIED_TASKS:
         places = index.places.get(task)
         if places is None:

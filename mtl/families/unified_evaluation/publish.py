@@ -62,17 +62,18 @@ def drawn(
         able = [place for place, one in compared if task in one.tasks]
         if not able:
             continue
-        rows_shown: list[int] | None = None
-        for place in able:
-            entrant = plan.entrants[place]
-            scores = image_scores(counted.only([task]), answers_of(kept, place, rows))[task]
-            rows_shown = bad_and_good(scores, PICTURED) if rows_shown is None else rows_shown
-            answering = opened(plan, place, here, device)
-            front = f"{entrant.name}: " if len(able) > 1 else ""
-            for image in titled(counted, task, scores, rows_shown):
-                picture = draw_answer(answering, entrant.config, here, image)
-                picture = picture._replace(title=front + picture.title)
-                pictures.setdefault(task, []).append(picture)
+        scores = {
+            place: image_scores(counted.only([task]), answers_of(kept, place, rows))[task]
+            for place in able
+        }
+        ready = {place: opened(plan, place, here, device) for place in able}
+        for row in bad_and_good(scores[able[0]], PICTURED):
+            for place in able:
+                entrant = plan.entrants[place]
+                (image,) = titled(counted, task, scores[place], [row])
+                picture = draw_answer(ready[place], entrant.config, here, image)
+                front = f"{entrant.name}: " if len(able) > 1 else ""
+                pictures.setdefault(task, []).append(Picture(front + picture.title, picture.image))
     return pictures
 
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mtl.config.unified_data import SceneConfig, UnifiedDataConfig
+from mtl.data.unified.build import build_unified_index
 from mtl.data.unified.index import ClassificationIndex, UnifiedIndex
 from mtl.errors import DataError
 
@@ -26,3 +28,21 @@ def test_counts_of_bad_items_are_those_of_all_sets() -> None:
     assert UnifiedIndex(cls=one).skipped == {"broken": 2}
     both = UnifiedIndex(seg=one, cls=two)  # any set counts alike
     assert both.skipped == {"broken": 3, "absent": 4}
+
+
+def test_some_images_of_a_set_keep_their_own_boxes_and_labels() -> None:
+    data = UnifiedDataConfig(synthetic=SceneConfig(train_images=8, val_images=6))
+    whole = build_unified_index(data, "val")
+    rows = np.array([1, 4])
+    part = whole.take({"det": rows, "cls": rows})
+    assert part.lengths == {"det": 2, "seg": 6, "cls": 2}
+    assert whole.det is not None
+    assert part.det is not None
+    assert part.cls is not None
+    for place, row in enumerate(rows.tolist()):
+        assert part.det.images[place] == whole.det.images[row]
+        mine, its = part.det.rows(place), whole.det.rows(row)
+        assert np.array_equal(part.det.boxes_xywh[mine], whole.det.boxes_xywh[its])
+        assert np.array_equal(part.det.classes[mine], whole.det.classes[its])
+    assert part.places["cls"] == tuple(whole.places["cls"][row] for row in (1, 4))
+    assert len(part.take({"det": np.zeros(0, np.int64)}).places["det"]) == 0
