@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mtl.conditions import CONDITIONS
@@ -11,6 +11,7 @@ from mtl.report.final_scores import evaluation_section
 from mtl.report.html import Html
 from mtl.report.metrics import History
 from mtl.report.tracking import tracking_section
+from mtl.report.values import label
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Contents:
         chance: metric -> its value by chance.
         final_section: the part of the page about the final evaluation, from history and results.
         pictures: title of the part with pictures.
+        labels: names of metrics that are called otherwise than everywhere.
     """
 
     best: tuple[tuple[str, str], ...]
@@ -42,6 +44,11 @@ class Contents:
     chance: dict[str, float]
     final_section: Callable[[History, Path], Html]
     pictures: str
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def label(self, name: str) -> str:
+        """What a metric is called."""
+        return self.labels.get(name, label(name))
 
 
 TRACKERS = Contents(
@@ -109,4 +116,5 @@ UNIFIED = Contents(
     chance={},
     final_section=evaluation_section,
     pictures="Answers beside the truth",
+    labels={"loss/classification": "Classification loss"},
 )

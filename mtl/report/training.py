@@ -9,7 +9,7 @@ from mtl.report.curves import Level, Line, Mark, curve_svg
 from mtl.report.html import Html, details, image, join, paragraph, section, table, tag, text
 from mtl.report.metrics import Best, History, is_number
 from mtl.report.task_weights import weight_chart, weight_names
-from mtl.report.values import MISSING, SPLIT_LABELS, duration, label, number
+from mtl.report.values import MISSING, SPLIT_LABELS, duration, number
 
 COLORS = {"train": "#d0812a", "val": "#14639e", "test": "#3b8c5a"}
 
@@ -45,7 +45,7 @@ def last_and_best(history: History, contents: Contents = TRACKERS) -> Html:
         if name in train or name in val:
             rows.append(
                 (
-                    label(name),
+                    contents.label(name),
                     number(train.get(name)),
                     number(val.get(name)),
                     number(best.value if best else None),
@@ -88,7 +88,7 @@ def epoch_table(history: History, contents: Contents = TRACKERS) -> Html:
         )
         for line in history.epochs
     ]
-    headers = ("epoch", "stage", "split", *map(label, names), "time so far")
+    headers = ("epoch", "stage", "split", *map(contents.label, names), "time so far")
     return details("Every epoch in numbers", table("All epochs", headers, rows))
 
 
@@ -123,7 +123,10 @@ def _chart(history: History, name: str, contents: Contents) -> Html:
         level=_chance(name, contents),
     )
     return image(
-        svg.encode("utf-8", "replace"), "image/svg+xml", _described(name, lines, best), label(name)
+        svg.encode("utf-8", "replace"),
+        "image/svg+xml",
+        _described(contents.label(name), lines, best),
+        contents.label(name),
     )
 
 
@@ -132,7 +135,7 @@ def _chance(name: str, contents: Contents) -> Level | None:
     return None if value is None else Level("chance", value)
 
 
-def _described(name: str, lines: Sequence[Line], best: Best | None) -> str:
+def _described(title: str, lines: Sequence[Line], best: Best | None) -> str:
     parts = [
         f"{line.label} from {number(line.points[0][1])} in epoch {line.points[0][0]} "
         f"to {number(line.points[-1][1])} in epoch {line.points[-1][0]}"
@@ -140,7 +143,7 @@ def _described(name: str, lines: Sequence[Line], best: Best | None) -> str:
     ]
     if best:
         parts.append(f"best validation value {number(best.value)} in epoch {best.position}")
-    return f"{label(name)} by epoch: {'; '.join(parts)}."
+    return f"{title} by epoch: {'; '.join(parts)}."
 
 
 def empty_note(history: History) -> Html:
