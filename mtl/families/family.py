@@ -55,10 +55,12 @@ class Family(Protocol):
 
     final_stage: str
     """What the lines of the final evaluation call their stage."""
-    contents: Contents
-    """What the report of a run shows."""
     pictures_need: tuple[str, ...]
     """Files of the run folder that `pictures` reads besides the results."""
+
+    @property
+    def contents(self) -> Contents:
+        """What the report of a run shows."""
 
     def indices(self) -> Indices:
         """Read and check the data of the run.

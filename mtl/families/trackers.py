@@ -20,7 +20,7 @@ from mtl.errors import ConfigError
 from mtl.evaluation.one_pass import SequenceScore, summarize
 from mtl.families.family import Indices
 from mtl.models.tracker import OnlineModel
-from mtl.report.contents import TRACKERS
+from mtl.report.contents import TRACKERS, Contents
 from mtl.report.frames import Picture
 from mtl.report.tracked_pictures import tracked_pictures
 from mtl.tasks.build import build_task
@@ -32,11 +32,15 @@ class TrackerFamily:
     """See `mtl.families.family.Family`."""
 
     final_stage = "tracking"
-    contents = TRACKERS
     pictures_need: tuple[str, ...] = ()
 
     def __init__(self, config: TrackerRunConfig) -> None:
         self.config = config
+
+    @property
+    def contents(self) -> Contents:
+        """See `Family.contents`."""
+        return TRACKERS
 
     def indices(self) -> Indices:
         """See `Family.indices`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ from mtl.families.unified_pictures import draw_answer, titled
 from mtl.families.unified_results import read_image_scores, write_results
 from mtl.families.unified_scores import readable_images, score_model, wrong_count
 from mtl.models.model_file import MODEL_FILE
-from mtl.report.contents import UNIFIED
+from mtl.report.contents import UNIFIED, Contents
 from mtl.report.frames import Picture
 from mtl.tasks.task import Metrics, Task
 from mtl.tasks.teachers import Teachers
@@ -46,11 +47,18 @@ class UnifiedFamily:
     """See `mtl.families.family.Family`."""
 
     final_stage = "evaluation"
-    contents = UNIFIED
     pictures_need: tuple[str, ...] = (MODEL_FILE,)
 
     def __init__(self, config: UnifiedRunConfig) -> None:
         self.config = config
+
+    @property
+    def contents(self) -> Contents:
+        """See `Family.contents`: of the tasks that are trained."""
+        mine = [MAIN_METRIC[task] for task in self.config.tasks]
+        best = tuple(tile for tile in UNIFIED.best if tile[1] in mine)
+        final = tuple(tile for tile in UNIFIED.final if tile[1] != "delta_m" or self.config.taught)
+        return replace(UNIFIED, best=best, final=final)
 
     def first(self) -> list[RunConfig]:
         """The teachers that this run trains: runs of their own in its folder."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mtl.evaluation.unified.measured import Measured
 from mtl.evaluation.unified.result import MAIN_METRIC, ModelResult, UnifiedResult, verdict
 from mtl.report.values import MISSING, label, number
@@ -57,14 +59,29 @@ def metric_rows(result: UnifiedResult) -> list[tuple[str, ...]]:
     ]
 
 
-def teacher_rows(model: ModelResult, result: UnifiedResult) -> list[tuple[str, ...]]:
-    """Metric, teacher, model and drop of each task with a teacher, and the average change."""
+def value_text(one: Measured) -> str:
+    """A value alone, where there is no room for its interval."""
+    return number(one.value)
+
+
+def teacher_rows(
+    model: ModelResult,
+    result: UnifiedResult,
+    shown: Callable[[Measured], str] = measured_text,
+) -> list[tuple[str, ...]]:
+    """Metric, teacher, model and drop of each task with a teacher, and the average change.
+
+    Args:
+        model: whose teachers they are.
+        result: the model is of.
+        shown: how scores are written; the drop always has its interval.
+    """
     scores = model.scores
     rows: list[tuple[str, ...]] = [
         (
             metric_name(MAIN_METRIC[task], result),
-            measured_text(one.value),
-            measured_text(scores.metrics[MAIN_METRIC[task]]),
+            shown(one.value),
+            shown(scores.metrics[MAIN_METRIC[task]]),
             percent_text(scores.drops[task]),
         )
         for task, one in model.teachers.items()

@@ -26,7 +26,7 @@ LABELS = {
     "map_75": "mAP75",
     "map_misread_boxes": "mAP of misread boxes",
     "miou": "mIoU",
-    "miou_merged": "mIoU, background and first class as one",
+    "miou_merged": "mIoU, merged background",
     "top1": "Top-1 accuracy",
     "score": "Mean of the tasks",
     "delta_m": "Average change Δm",

@@ -7,7 +7,7 @@ from rich.console import Console
 from mtl.benchmark.terminal import print_rows
 from mtl.evaluation.unified.result import UnifiedResult
 from mtl.families.unified_evaluation.folder import EvaluationFolder
-from mtl.report.measured import difference_rows, metric_rows, teacher_rows
+from mtl.report.measured import difference_rows, metric_rows, teacher_rows, value_text
 
 MISREAD_NOTE = (
     "mAP of misread boxes is what the published programs print: stretched boxes overlap more; "
@@ -28,7 +28,7 @@ def print_result(console: Console, folder: EvaluationFolder, result: UnifiedResu
             console,
             f"{model.name} beside its teachers",
             ("metric", "teacher", "model", "drop"),
-            teacher_rows(model, result),
+            teacher_rows(model, result, value_text),
         )
     for name in result.differences:
         print_rows(
