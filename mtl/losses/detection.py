@@ -12,6 +12,7 @@ from torchvision.ops import complete_box_iou_loss, generalized_box_iou_loss
 from mtl.config.unified import DetectionLossConfig
 from mtl.geometry.boxes import iou
 from mtl.losses.assignment import Assignment
+from mtl.losses.counts import MeanCount, own_count
 from mtl.models.unified.grid import DetectionGrid, boxes_of_cells
 
 
@@ -34,7 +35,11 @@ class DetectionTerms(NamedTuple):
 
 
 def detection_loss(
-    grid: DetectionGrid, target: Assignment, config: DetectionLossConfig, center_span: float
+    grid: DetectionGrid,
+    target: Assignment,
+    config: DetectionLossConfig,
+    center_span: float,
+    mean: MeanCount = own_count,
 ) -> DetectionTerms:
     """Compare a grid with its targets; without `gain`.
 
@@ -45,11 +50,15 @@ def detection_loss(
         target: of the same grid.
         config: which losses.
         center_span: of `BoxDecodingConfig`.
+        mean: of the processes' counts of boxes.
     """
     slots = 1 if config.slots == "first" else grid.num_boxes
     taken = target.taken[:, :slots]
     batch, _, height, width = taken.shape
-    count = taken.sum().clamp(min=1) if config.divide_by == "objects" else batch * height * width
+    count = taken.new_full((), batch * height * width, dtype=torch.float32)
+    if config.divide_by == "objects":
+        count = mean(taken.sum())
+        count = count.masked_fill(count == 0, 1)
     truth = target.coordinates[:, :slots]
     confidence = _confidence_loss(
         grid.confidence[:, :slots],

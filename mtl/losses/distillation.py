@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mtl.config.unified import UNIFIED_TASKS, UnifiedConfig, UnifiedLossConfig, UnifiedTaskName
 from mtl.losses.classification import class_logits
+from mtl.losses.counts import MeanCount, own_count
 from mtl.models.unified.decoders import decode_segmentation, pool_classes, segmentation_size
 from mtl.models.unified.grid import DetectionGrid
 from mtl.models.unified.output import UnifiedOutput
@@ -49,6 +50,7 @@ class Distillation:
         student: UnifiedOutput,
         teachers: Mapping[UnifiedTaskName, UnifiedOutput],
         image_size: tuple[int, int],
+        mean: MeanCount = own_count,
     ) -> Tensor:
         """Mean distance from the teachers on one batch.
 
@@ -56,10 +58,11 @@ class Distillation:
             student: its answers.
             teachers: of each task of `teachers_of`, its teacher's answers to the same images.
             image_size: height and width of the images.
+            mean: of the processes' counts, here of the teacher's confidences.
         """
         size = segmentation_size(self._model, image_size)
         return torch.stack(
-            [self.distance(task, student, teachers[task], size) for task in teachers]
+            [self.distance(task, student, teachers[task], size, mean) for task in teachers]
         ).mean()
 
     def distance(
@@ -68,6 +71,7 @@ class Distillation:
         student: UnifiedOutput,
         teacher: UnifiedOutput,
         size: tuple[int, int],
+        mean: MeanCount = own_count,
     ) -> Tensor:
         """Distance of the answers to one task.
 
@@ -76,33 +80,46 @@ class Distillation:
             student: its answers.
             teacher: its answers.
             size: height and width of segmentation scores.
+            mean: of the processes' counts.
         """
         index = UNIFIED_TASKS.index(task)
-        return self._distances[task](student[index].float(), teacher[index].float(), size)
+        return self._distances[task](student[index].float(), teacher[index].float(), size, mean)
 
-    def _detection(self, student: Tensor, teacher: Tensor, size: tuple[int, int]) -> Tensor:
+    def _detection(
+        self, student: Tensor, teacher: Tensor, size: tuple[int, int], mean: MeanCount
+    ) -> Tensor:
         return F.mse_loss(student.sigmoid(), teacher.sigmoid())
 
-    def _foreground(self, student: Tensor, teacher: Tensor, size: tuple[int, int]) -> Tensor:
+    def _foreground(
+        self, student: Tensor, teacher: Tensor, size: tuple[int, int], mean: MeanCount
+    ) -> Tensor:
         """Mean over the cells weighted by the best confidence the teacher has there."""
         grid = DetectionGrid.of_raw(teacher, self._model.num_boxes)
         weight = grid.confidence.amax(dim=1)
         error = (student.sigmoid() - grid.values).square().mean(dim=1)
-        return (weight * error).sum() / weight.sum().clamp(min=TINY)
+        return (weight * error).sum() / mean(weight.sum()).clamp(min=TINY)
 
-    def _pixels(self, student: Tensor, teacher: Tensor, size: tuple[int, int]) -> Tensor:
+    def _pixels(
+        self, student: Tensor, teacher: Tensor, size: tuple[int, int], mean: MeanCount
+    ) -> Tensor:
         """Resizing is linear, so the difference is resized and not either map."""
         return decode_segmentation(student - teacher, size).square().mean()
 
-    def _pixel_divergence(self, student: Tensor, teacher: Tensor, size: tuple[int, int]) -> Tensor:
+    def _pixel_divergence(
+        self, student: Tensor, teacher: Tensor, size: tuple[int, int], mean: MeanCount
+    ) -> Tensor:
         """Mean over the cells of the grid."""
         return self._divergence(student, teacher).mean()
 
-    def _classes(self, student: Tensor, teacher: Tensor, size: tuple[int, int]) -> Tensor:
+    def _classes(
+        self, student: Tensor, teacher: Tensor, size: tuple[int, int], mean: MeanCount
+    ) -> Tensor:
         pooling = self._model.pooling
         return F.mse_loss(pool_classes(student, pooling), pool_classes(teacher, pooling))
 
-    def _class_divergence(self, student: Tensor, teacher: Tensor, size: tuple[int, int]) -> Tensor:
+    def _class_divergence(
+        self, student: Tensor, teacher: Tensor, size: tuple[int, int], mean: MeanCount
+    ) -> Tensor:
         """Of what the classification loss sees, mean over the images."""
         pooling = self._model.pooling
         seen, wanted = (class_logits(raw, pooling, self._loss) for raw in (student, teacher))

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch.nn.functional as F
 from torch import Tensor
 
+from mtl.losses.counts import MeanCount, own_count
+
 IGNORED = 255
 """Mask value of pixels that belong to no class."""
-
-
-class SegmentationLoss(NamedTuple):
-    """The loss of a batch, and whether there was anything to learn."""
-
-    value: Tensor
-    """Mean over the pixels that count; 0 if none does."""
-    empty: Tensor
-    """Bool: every pixel was ignored."""
 
 
 def segmentation_targets(masks: Tensor, background: str) -> Tensor:
@@ -38,20 +29,26 @@ def segmentation_targets(masks: Tensor, background: str) -> Tensor:
     return targets
 
 
-def segmentation_loss(scores: Tensor, targets: Tensor) -> SegmentationLoss:
+def empty_masks(masks: Tensor) -> Tensor:
+    """(B,) bool: every pixel of the mask (B, H, W) is ignored, so that it teaches nothing."""
+    return (masks == IGNORED).flatten(1).all(dim=1)
+
+
+def segmentation_loss(scores: Tensor, targets: Tensor, mean: MeanCount = own_count) -> Tensor:
     """Cross-entropy, mean over the pixels that are not ignored.
 
     Scores of another size are resized to that of the targets. Where every pixel is ignored the
-    published loss is NaN and ends the run; here it is 0 with a gradient of 0, and `empty` says so.
+    published loss is NaN and ends the run; here it is 0 with a gradient of 0.
 
     Args:
         scores: (B, C, h, w), no softmax.
         targets: (B, H, W) of `segmentation_targets`.
+        mean: of the processes' counts of pixels.
     """
     if scores.shape[-2:] != targets.shape[-2:]:
         scores = F.interpolate(
             scores, size=targets.shape[-2:], mode="bilinear", align_corners=False
         )
-    count = (targets != IGNORED).sum()
+    count = mean((targets != IGNORED).sum())
     total = F.cross_entropy(scores, targets, ignore_index=IGNORED, reduction="sum")
-    return SegmentationLoss(total / count.clamp(min=1), count == 0)
+    return total / count.masked_fill(count == 0, 1)

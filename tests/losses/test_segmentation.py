@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from mtl.losses.segmentation import IGNORED, segmentation_loss, segmentation_targets
+from mtl.losses.segmentation import (
+    IGNORED,
+    empty_masks,
+    segmentation_loss,
+    segmentation_targets,
+)
 
 
 def test_the_background_shares_a_class_or_has_its_own() -> None:
@@ -13,14 +18,19 @@ def test_the_background_shares_a_class_or_has_its_own() -> None:
     assert segmentation_targets(masks, "own").tolist() == [[[0, 1, 2, 20, IGNORED]]]
 
 
-def test_a_batch_of_ignored_pixels_is_no_loss_and_says_so() -> None:
+def test_a_batch_of_ignored_pixels_is_no_loss() -> None:
     scores = torch.randn(1, 3, 2, 2, requires_grad=True)
     loss = segmentation_loss(scores, torch.full((1, 2, 2), IGNORED))
-    assert loss.value.item() == 0.0
-    assert loss.empty
-    loss.value.backward()
+    assert loss.item() == 0.0
+    loss.backward()
     assert scores.grad is not None
     assert not scores.grad.any()
+
+
+def test_a_mask_is_empty_where_every_pixel_is_ignored() -> None:
+    masks = torch.full((3, 2, 2), IGNORED, dtype=torch.uint8)
+    masks[1, 0, 0] = 0
+    assert empty_masks(masks).tolist() == [True, False, True]
 
 
 def test_ignored_pixels_do_not_count_in_the_mean() -> None:
@@ -29,8 +39,7 @@ def test_ignored_pixels_do_not_count_in_the_mean() -> None:
     alone = segmentation_loss(scores[:, :, :1], targets[:, :1])
     targets[:, 1] = IGNORED
     loss = segmentation_loss(scores, targets)
-    torch.testing.assert_close(loss.value, alone.value)
-    assert not loss.empty
+    torch.testing.assert_close(loss, alone)
 
 
 def test_scores_follow_the_size_of_the_mask() -> None:
@@ -38,4 +47,4 @@ def test_scores_follow_the_size_of_the_mask() -> None:
     scores[:, 0, :, 0] = 50.0
     scores[:, 1, :, 1] = 50.0
     targets = torch.tensor([[0, 0, 0, 0, 1, 1, 1, 1]]).expand(6, 8)[None]
-    assert segmentation_loss(scores, targets).value < 1e-3
+    assert segmentation_loss(scores, targets) < 1e-3

@@ -115,7 +115,7 @@ def test_gradients_are_the_published_ones_and_unread_channels_have_none(
     loss = DetectionLossConfig()
     det = loss.gain * detection_loss(grid, target, loss, config.boxes.center_span).total
     mask = segmentation_targets(torch.from_numpy(fixture["seg_mask"]), config.background)
-    seg = segmentation_loss(decode_segmentation(output.seg_raw, SIZE), mask).value
+    seg = segmentation_loss(decode_segmentation(output.seg_raw, SIZE), mask)
     pooled = pool_classes(output.cls_raw, config.pooling)
     cls = nn.functional.cross_entropy(pooled, torch.from_numpy(fixture["cls_label"]))
     assert_close(torch.stack([det, seg, cls]), fixture["losses"], 1e-4, "losses")
