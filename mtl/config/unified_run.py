@@ -95,8 +95,10 @@ class UnifiedRunConfig(RunConfig):
 
     @property
     def taught(self) -> bool:
-        """Whether teachers teach this run."""
-        return self.train_type == "all" and self.loss.distillation.weight > 0
+        """Whether teachers teach this run; one task alone has no others to learn from."""
+        how = self.loss.distillation
+        someone = how.teachers == "same_task" or len(self.tasks) > 1
+        return self.train_type == "all" and how.weight > 0 and someone
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -121,6 +123,13 @@ class UnifiedRunConfig(RunConfig):
             raise ValueError(
                 f"train_type={self.train_type} has no data; set data.{self.train_type}_root, or no "
                 "root at all for the embedded scenes"
+            )
+        size, workers = self.teachers.batch_size, self.cluster.workers
+        trained = self.taught and any(self.teachers.path(task) is None for task in self.tasks)
+        if trained and (size % workers or size > self.training.samples_per_epoch):
+            raise ValueError(
+                f"teachers.batch_size {size} must be a multiple of cluster.workers {workers} and "
+                f"at most training.samples_per_epoch {self.training.samples_per_epoch}"
             )
         if not self.loss.distillation.inside_weights and self.weighting.kind in GRADIENT_KINDS:
             raise ValueError(

@@ -14,7 +14,7 @@ from torch import nn
 from mtl.config.schema import RunConfig
 from mtl.config.unified import UnifiedTaskName
 from mtl.config.unified_run import UnifiedRunConfig
-from mtl.data.storage import join
+from mtl.data.storage import absolute, join
 from mtl.data.unified.build import build_unified_index, local_unified_index
 from mtl.data.unified.index import UnifiedIndex
 from mtl.data.unified.sampler import UnifiedSampler
@@ -73,8 +73,9 @@ class UnifiedFamily:
         config = self.config
         if not config.taught:
             return config
+        given = {task: config.teachers.path(task) for task in config.tasks}
         places: dict[Any, str] = {
-            task: config.teachers.path(task) or self._place(task) for task in config.tasks
+            task: absolute(path) if path else self._place(task) for task, path in given.items()
         }
         ours = [task for task in config.tasks if places[task] == self._place(task)]
         stage = config.stages.get("teachers")
@@ -83,18 +84,25 @@ class UnifiedFamily:
                 f"the run needs a teacher of {ours[0]}: give teachers.{ours[0]}=PATH of one, "
                 "stages.teachers.epochs=N to train it, or loss.distillation.weight=0 to do without."
             )
+        for task in config.tasks:
+            if task not in ours:
+                self._read_teacher(task, places[task])
         return config.model_copy(update={"teachers": config.teachers.model_copy(update=places)})
 
     def indices(self) -> Indices:
         """See `Family.indices`."""
         config = self.config
         train = self._index("train")
+        batches = {"training.batch_size": config.training.batch_size}
+        if self.first():
+            batches["teachers.batch_size"] = config.teachers.batch_size
         for task, count in train.lengths.items():
-            if config.training.batch_size > count:
-                raise ConfigError(
-                    f"training.batch_size {config.training.batch_size} is larger than the {count} "
-                    f"training images of {task}; lower it."
-                )
+            for key, size in batches.items():
+                if size > count:
+                    raise ConfigError(
+                        f"{key} {size} is larger than the {count} training images of {task}; "
+                        "lower it."
+                    )
         val = self._index("val") if config.training.val_samples else None
         final: dict[str, Any] = {}
         for split in config.evaluation.splits:
@@ -238,22 +246,38 @@ class UnifiedFamily:
         return config.model_copy(update=changes)
 
     def _models(self, device: torch.device) -> dict[UnifiedTaskName, nn.Module]:
-        """The teachers, of the same network as the student.
+        """The teachers on a device.
 
         Raises:
-            CheckpointError: one cannot be read, or is another network.
+            CheckpointError: as `_read_teacher`.
         """
-        models: dict[UnifiedTaskName, nn.Module] = {}
-        for task in self.config.tasks:
-            found = read_model(str(self.config.teachers.path(task)))
-            mine = self.config.model.model_dump()
-            theirs = found.config.model.model_dump()
-            for key in sorted(mine.keys() | theirs.keys()):
-                if key != "init" and mine.get(key) != theirs.get(key):
-                    raise CheckpointError(
-                        f"teachers.{task}={found.source} must be the same network as the student: "
-                        f"model.{key} is {theirs.get(key)} there and {mine.get(key)} here; give "
-                        "another teacher, or none to train one."
-                    )
-            models[task] = found.model.to(device)
-        return models
+        return {
+            task: self._read_teacher(task, str(self.config.teachers.path(task))).to(device)
+            for task in self.config.tasks
+        }
+
+    def _read_teacher(self, task: UnifiedTaskName, place: str) -> nn.Module:
+        """A teacher, which has learned its task and is the same network as the student.
+
+        Raises:
+            CheckpointError: it cannot be read, has not, or is not.
+        """
+        found = read_model(place)
+        advice = "give another teacher, or none to train one."
+        if not isinstance(found.config, UnifiedRunConfig):
+            raise CheckpointError(
+                f"teachers.{task}={place} must be a unified model, got a "
+                f"{found.config.model.family}; {advice}"
+            )
+        if found.config.train_type not in ("all", task):
+            raise CheckpointError(
+                f"teachers.{task}={place} must have learned {task}, but it was trained with "
+                f"train_type={found.config.train_type}; {advice}"
+            )
+        theirs, mine = found.config.model.model_dump(), self.config.model.model_dump()
+        for key in (key for key in mine if key != "init" and mine[key] != theirs[key]):
+            raise CheckpointError(
+                f"teachers.{task}={place} must be the same network as the student: model.{key} is "
+                f"{theirs[key]} there and {mine[key]} here; {advice}"
+            )
+        return found.model

@@ -13,7 +13,9 @@ from mtl.config.unified_run import UnifiedRunConfig
 from mtl.data.normalize import normalize
 from mtl.data.unified.index import UnifiedIndex
 from mtl.losses.assignment import Objects
+from mtl.losses.counts import MeanCount, mean_count, own_count
 from mtl.losses.distillation import Distillation, teachers_of
+from mtl.losses.segmentation import empty_masks
 from mtl.losses.unified import UnifiedLosses
 from mtl.models.build import build_model
 from mtl.models.freeze import apply_stage_mode, freeze_parts
@@ -80,12 +82,17 @@ class UnifiedTask:
         images = {task: self._images(batch, task) for task in self.config.tasks}
         teaching = moment.training and any(self._asked.values())
         outputs = model(images, separate_passes=teaching and how.separate_passes)
+        # Processes train on equally many batches, but may validate on fewer than others.
+        mean = mean_count if moment.training else own_count
         values: dict[str, Tensor] = {}
         sums: dict[str, Tensor] = {"skipped": batch["skipped"].sum().double()}
+        if "seg" in self.config.tasks:
+            empty = empty_masks(batch["seg_mask"]) & batch["seg_valid"]
+            sums["empty_masks"] = empty.sum().double()
         for task in self.config.tasks:
             valid = batch[f"{task}_valid"]
             count = valid.sum().double()
-            loss = self._loss(task, outputs[task], batch, valid)
+            loss = self._loss(task, outputs[task], batch, valid, mean)
             values |= {} if loss is None else {LOSS_OF[task]: loss}
             if teaching and self._asked[task] and self._teachers is not None:
                 values[f"distillation_{task}"] = self._distillation(
@@ -94,6 +101,7 @@ class UnifiedTask:
                         self._asked[task], task, images[task], batch[f"{task}_index"]
                     ),
                     _size(images[task]),
+                    mean,
                 )
             for name in (LOSS_OF[task], f"distillation_{task}"):
                 weight = count if name in values else torch.zeros_like(count)
@@ -108,7 +116,12 @@ class UnifiedTask:
         return normalize(batch[f"{task}_image"], mean=backbone.mean, std=backbone.std)
 
     def _loss(
-        self, task: UnifiedTaskName, output: UnifiedOutput, batch: Batch, valid: Tensor
+        self,
+        task: UnifiedTaskName,
+        output: UnifiedOutput,
+        batch: Batch,
+        valid: Tensor,
+        mean: MeanCount,
     ) -> Tensor | None:
         """The task's own loss over the rows that hold an image; none where no row does."""
         if not bool(valid.any()):
@@ -119,9 +132,9 @@ class UnifiedTask:
             boxes, classes = batch["det_boxes_xywh"][valid], batch["det_classes"][valid]
             image, row = torch.where(classes >= 0)
             objects = Objects(boxes[image, row], classes[image, row], image)
-            return self._losses.detection(chosen, objects, size).total
+            return self._losses.detection(chosen, objects, size, mean).total
         if task == "seg":
-            return self._losses.segmentation(chosen, batch["seg_mask"][valid], size).value
+            return self._losses.segmentation(chosen, batch["seg_mask"][valid], size, mean)
         return self._losses.classification(chosen, batch["cls_label"][valid])
 
     def metrics(self, statistics: dict[str, Tensor]) -> Metrics:
@@ -142,7 +155,7 @@ class UnifiedTask:
             metrics |= {name: one.value for name, one in measured.items() if "/" not in name}
             score = score_of(metrics)
             metrics |= {} if score is None else {"score": score}
-        metrics["skipped"] = int(sums["skipped"])
+        metrics |= {n: int(sums[n]) for n in ("skipped", "empty_masks") if n in sums}
         if self.index.skipped:
             metrics["left_out"] = sum(self.index.skipped.values())
         return metrics

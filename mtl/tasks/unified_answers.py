@@ -35,6 +35,9 @@ from mtl.models.unified.grid import DetectionGrid
 from mtl.models.unified.output import UnifiedOutput
 from mtl.tasks.task import Batch
 
+NO_BOX = -1.0
+"""Score of the rows behind an image's boxes: they tell that the image was looked at."""
+
 
 class UnifiedAnswers:
     """Statistics and metrics of one split.
@@ -52,6 +55,7 @@ class UnifiedAnswers:
         self._index = index
         self._sides = sides
 
+    @torch.no_grad()
     def statistics(
         self, outputs: Mapping[UnifiedTaskName, UnifiedOutput], batch: Batch
     ) -> dict[str, Tensor]:
@@ -77,7 +81,7 @@ class UnifiedAnswers:
             batch: of the split's evaluation sampler.
 
         Returns:
-            det (B, 100 C, 6) boxes in pixels of the image (`as_rows`); seg (B, C, C) counts of true
+            det (B, 100 C, 6) boxes in pixels of the image, score `NO_BOX` behind them; seg (B, C, C) counts of true
             and said class; cls (B,) said class + 1.
         """
         makers = {"det": self._boxes, "seg": self._pixels, "cls": self._classes}
@@ -88,6 +92,9 @@ class UnifiedAnswers:
     ) -> dict[str, Measured]:
         """Metrics of all tasks that have statistics, by their public names.
 
+        Over the images that were looked at: those beyond `training.val_samples`, and those that
+        could not be read, count neither as right nor as wrong.
+
         Args:
             statistics: summed over the split.
             resamples: of the bootstrap intervals; 0: none.
@@ -95,14 +102,18 @@ class UnifiedAnswers:
         metrics: dict[str, Measured] = {}
         det, seg, cls = self._index.det, self._index.seg, self._index.cls
         if det is not None and "det" in statistics:
-            truth = TrueBoxes(det.boxes_xywh, det.classes, det.box_images, det.crowd)
-            found = from_rows(statistics["det"])
-            metrics |= detection_metrics(truth, found, len(det), det.class_names, resamples)
+            seen = statistics["det"][..., 4].any(axis=1)
+            looked_at = det.take(np.flatnonzero(seen))
+            truth = TrueBoxes(
+                looked_at.boxes_xywh, looked_at.classes, looked_at.box_images, looked_at.crowd
+            )
+            found, names = from_rows(statistics["det"][seen]), det.class_names
+            metrics |= detection_metrics(truth, found, len(looked_at), names, resamples)
         if seg is not None and "seg" in statistics:
             metrics |= segmentation_metrics(statistics["seg"], seg.class_names, resamples)
         if cls is not None and "cls" in statistics:
             said = statistics["cls"].astype(np.int64) - 1
-            answered = said >= 0  # an image that cannot be read is counted as skipped, not as wrong
+            answered = said >= 0
             metrics |= classification_metrics(
                 said[answered], cls.labels[answered], cls.class_names, resamples
             )
@@ -123,7 +134,9 @@ class UnifiedAnswers:
                 xywh = torch.from_numpy(place.to_image(xywh.numpy()))
             scores, labels = boxes.scores.double().cpu(), boxes.labels.cpu()
             rows.append(as_rows(xywh, scores, labels, len(self._index.det.class_names)))
-        return torch.stack(rows).to(images.device)
+        placed = torch.stack(rows)
+        placed[..., 4].masked_fill_(placed[..., 5] == 0, NO_BOX)
+        return placed.to(images.device)
 
     def _pixels(self, output: UnifiedOutput, batch: Batch, images: Tensor) -> Tensor:
         assert self._index.seg is not None

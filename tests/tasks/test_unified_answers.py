@@ -1,0 +1,136 @@
+"""What the model answers about a split, as statistics and as metrics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mtl.config.unified_run import UnifiedRunConfig
+from mtl.families.unified import UnifiedFamily
+from mtl.losses.assignment import Objects, assign
+from mtl.models.unified import UnifiedOutput
+from mtl.models.unified.grid import DetectionGrid
+from mtl.tasks.task import Batch
+from mtl.tasks.unified import sides_of
+from mtl.tasks.unified_answers import UnifiedAnswers, score_of
+from tests.data.unified.set_files import box, write_coco, write_folders, write_voc
+from tests.training.unified_runs import config_of, tensors
+
+SURE = 12.0
+BOXES = [
+    *(box(10, [4, 6, 20, 12]), box(10, [40, 20, 16, 24], 7), box(11, [10, 10, 30, 30], 3)),
+    *(box(12, [0, 0, 9, 9]), box(12, [30, 30, 30, 15], 7), box(13, [20, 5, 25, 35], 3)),
+]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> UnifiedRunConfig:
+    """Sets of four, three and four images of 64 x 48, of which the network sees squares."""
+    root = tmp_path_factory.mktemp("sets")
+    for split in ("train", "val"):
+        write_coco(root / "det", BOXES, split=split)
+        write_voc(root / "seg", split=split)
+        write_folders(root / "cls", split=split)
+    return config_of(
+        f"data.det_root={root}/det", f"data.seg_root={root}/seg", f"data.cls_root={root}/cls",
+        "model.num_det_classes=3", "model.num_seg_classes=21", "model.num_cls_classes=2",
+        "training.batch_size=2", "teachers.batch_size=2",
+    )  # fmt: skip
+
+
+def answers_of(config: UnifiedRunConfig) -> UnifiedAnswers:
+    index = UnifiedFamily(config).indices().val
+    return UnifiedAnswers(config.model, index, sides_of(config))
+
+
+def val_batch(config: UnifiedRunConfig, *numbers: int) -> Batch:
+    family = UnifiedFamily(config)
+    sampler = family.sampler(family.indices().val, training=False)
+    return tensors([sampler.sample(number) for number in numbers])
+
+
+def ideal(config: UnifiedRunConfig, batch: Batch) -> dict[str, UnifiedOutput]:
+    """Raw maps that say what is true."""
+    model, count, nothing = config.model, len(batch["sample"]), torch.zeros(0)
+    empty = DetectionGrid.of_raw(torch.zeros(count, model.det_channels, 4, 4), model.num_boxes)
+    image, row = torch.where(batch["det_classes"] >= 0)
+    boxes, labels = batch["det_boxes_xywh"][image, row], batch["det_classes"][image, row]
+    side = config.data.sizes.det
+    found = assign(
+        Objects(boxes, labels, image), empty, (side, side), "first_free", model.boxes.center_span
+    )
+    det = found.to_map().clamp(1e-5, 1 - 1e-5).logit()
+    mask = batch["seg_mask"].long()
+    mask = mask.where(mask < model.num_seg_classes, 0)
+    seg = SURE * F.one_hot(mask, model.num_seg_classes).movedim(-1, 1).float()
+    cls = F.one_hot(batch["cls_label"].clamp(min=0), 2)[:, :, None, None].float()
+    return {
+        "det": UnifiedOutput(det, nothing, nothing),
+        "seg": UnifiedOutput(nothing, seg, nothing),
+        "cls": UnifiedOutput(nothing, nothing, cls),
+    }
+
+
+def asked(config: UnifiedRunConfig, *numbers: int) -> dict[str, np.ndarray]:
+    batch = val_batch(config, *numbers)
+    found = answers_of(config).statistics(ideal(config, batch), batch)
+    return {task: sums.numpy() for task, sums in found.items()}
+
+
+def test_ideal_maps_have_ideal_metrics_in_the_frame_of_the_files(
+    config: UnifiedRunConfig,
+) -> None:
+    sums = asked(config, 0, 1, 2, 3)
+    metrics = {n: x.value for n, x in answers_of(config).metrics(sums, resamples=0).items()}
+    for name in ("map", "map_50", "miou", "top1"):
+        assert metrics[name] == pytest.approx(1.0), name
+    assert score_of(metrics) == pytest.approx(1.0)
+    (found,) = [row[:4] for row in sums["det"][0] if row[5] == 1 and row[4] > 0.9]
+    np.testing.assert_allclose(found, [4, 6, 20, 12], atol=0.1)
+
+
+
+def test_images_that_were_not_looked_at_count_neither_way(config: UnifiedRunConfig) -> None:
+    sums = asked(config, 0, 1)
+    metrics = answers_of(config).metrics(sums, resamples=0)
+    for name in ("map", "miou", "top1"):
+        assert metrics[name].value == pytest.approx(1.0), name
+
+
+def test_an_image_with_no_box_found_was_looked_at(config: UnifiedRunConfig) -> None:
+    whole = asked(config, 0, 1, 2, 3)
+    blind = whole["det"].copy()
+    blind[1] = 0.0
+    blind[1, :, 4] = -1.0
+    metrics = answers_of(config).metrics({"det": blind}, resamples=0)
+    assert metrics["map"].value < 0.9
+    blind[1] = 0.0
+    metrics = answers_of(config).metrics({"det": blind}, resamples=0)
+    assert metrics["map"].value == pytest.approx(1.0)
+
+
+def test_a_merged_background_is_compared_as_such(config: UnifiedRunConfig, tmp_path: Path) -> None:
+    merged = config_of(
+        f"data.seg_root={config.data.seg_root}", "model.num_seg_classes=20",
+        "model.background=merged", "train_type=seg", "training.batch_size=2",
+    )  # fmt: skip
+    batch = val_batch(merged, 0, 1, 2)
+    targets = (batch["seg_mask"].long() - 1).clamp(min=0)
+    targets = targets.where(targets < 20, 0)
+    seg = SURE * F.one_hot(targets, 20).movedim(-1, 1).float()
+    nothing = torch.zeros(0)
+    answers = answers_of(merged)
+    sums = answers.statistics({"seg": UnifiedOutput(nothing, seg, nothing)}, batch)["seg"].numpy()
+    metrics = answers.metrics({"seg": sums}, resamples=0)
+    assert metrics["miou_merged"].value == pytest.approx(1.0)
+    assert metrics["miou"].value < 1.0  # aeroplanes are not told from the background
+
+
+def test_the_score_is_the_mean_of_what_was_measured() -> None:
+    assert score_of({"map": 0.2, "miou": 0.4, "top1": 0.9, "map_50": 0.7}) == pytest.approx(0.5)
+    assert score_of({"miou": 0.4}) == pytest.approx(0.4)
+    assert score_of({"loss/total": 0.4}) is None
