@@ -49,7 +49,9 @@ keys every run knows (all keys: python -m mtl config PRESET):
   storage=DIR|URI     where run folders lie; default: runs
   resume=true         go on from the last checkpoint of the run called name=
   seed=N              seed of weights, samples and dropout
-  data.root=DIR|URI   sequences in GOT-10k or MVTD layout
+  data.root=DIR|URI   sequences in GOT-10k or MVTD layout (trackers)
+  data.det_root=DIR|URI, data.seg_root=..., data.cls_root=...
+                      COCO, VOC and image-folder sets (unified); any may be absent
   model.init=DIR      weights to start from: a folder of `mtl import`, or of a run
   cluster.workers=N   training processes"""
 

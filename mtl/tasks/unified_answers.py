@@ -81,8 +81,8 @@ class UnifiedAnswers:
             batch: of the split's evaluation sampler.
 
         Returns:
-            det (B, 100 C, 6) boxes in pixels of the image, score `NO_BOX` behind them; seg (B, C, C) counts of true
-            and said class; cls (B,) said class + 1.
+            det (B, 100 C, 6) boxes in pixels of the image, score `NO_BOX` behind them; seg
+            (B, C, C) counts of true and said class; cls (B,) said class + 1.
         """
         makers = {"det": self._boxes, "seg": self._pixels, "cls": self._classes}
         return makers[task](output, batch, _images(batch, task))

@@ -40,6 +40,11 @@ TENSORBOARD_NAMES = {
     "sr_75": "SR/75",
     "fps": "FPS",
     "gradient_conflict": "GradientConflict",
+    "map": "mAP",
+    "map_50": "mAP/50",
+    "miou": "mIoU",
+    "top1": "Top1",
+    "score": "Score",
 }
 TENSORBOARD_FAMILIES = {
     "loss/": "Loss/",

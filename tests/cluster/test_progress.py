@@ -33,3 +33,11 @@ def test_a_number_that_was_not_measured_is_a_dash_and_skipped_items_are_said() -
 def test_tracking_has_its_own_line() -> None:
     line = {"stage": "tracking", "split": "val", "sequences": 3, "ao": 0.5, "fps": 90.4}
     assert epoch_lines([line], 4) == ["tracked 3 sequences of split 'val'  ao 0.500  90 frames/s"]
+
+
+def test_a_task_that_hardly_weighs_anything_is_pointed_out() -> None:
+    line = {"epoch": 3, "stage": "joint", "split": "train", "loss/total": 2.0}
+    weights = {"weight/det": 0.04, "weight/seg": 0.05, "weight/cls": 0.91}
+    (text,) = epoch_lines([line | weights], num_epochs=4)
+    assert "weight of det only 0.040" in text
+    assert text.count("weight of") == 1

@@ -154,7 +154,10 @@ def test_a_task_without_data_is_off(tmp_path: Path) -> None:
     assert set(values) == set(task.weights)
     metrics = task.metrics(sums)
     assert not [name for name in metrics if "seg" in name or "mask" in name]
-    assert [run.train_type for run in UnifiedFamily(UnifiedFamily(config).prepared()).first()] == ["det", "cls"]
+    assert [run.train_type for run in UnifiedFamily(UnifiedFamily(config).prepared()).first()] == [
+        "det",
+        "cls",
+    ]
 
 
 def test_a_row_without_an_image_counts_nowhere() -> None:

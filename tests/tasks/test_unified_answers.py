@@ -93,7 +93,6 @@ def test_ideal_maps_have_ideal_metrics_in_the_frame_of_the_files(
     np.testing.assert_allclose(found, [4, 6, 20, 12], atol=0.1)
 
 
-
 def test_images_that_were_not_looked_at_count_neither_way(config: UnifiedRunConfig) -> None:
     sums = asked(config, 0, 1)
     metrics = answers_of(config).metrics(sums, resamples=0)
