@@ -202,3 +202,44 @@ def test_a_restored_weighting_goes_on_as_the_first(make: object) -> None:
         assert torch.equal(first.values, second.values)
     else:
         assert not torch.equal(first.weights(rng()), make().weights(rng()))  # type: ignore[operator]
+
+
+def published_weights(rate: float, losses: list[Tensor]) -> Tensor:
+    """r = 1 in the optimiser of the model itself, as the published program has it."""
+    r = torch.ones(3, dtype=torch.float64, requires_grad=True)
+    adamw = torch.optim.AdamW([r], lr=rate, weight_decay=1e-2)
+    for k, row in enumerate(losses):
+        adamw.param_groups[0]["lr"] = rate / (k + 1)
+        adamw.zero_grad()
+        (r.sigmoid() / r.sigmoid().sum() * row).sum().backward()
+        adamw.step()
+    return r.detach()
+
+
+def test_weights_that_follow_the_model_learn_as_in_its_own_optimiser() -> None:
+    losses = [tensor(200.0, 2.5, 2.3), tensor(150.0, 2.2, 2.1), tensor(160.0, 2.0, 1.9)]
+    scheme = LearnableWeights(3, learning_rate=None, weight_decay=1e-2, start=1.0)
+    assert scheme.weights(rng()).tolist() == pytest.approx([1 / 3] * 3)
+    for k, row in enumerate(losses):
+        scheme.follow(0.3 / (k + 1))
+        scheme.after_step(row, tensor(1, 1, 1))
+    torch.testing.assert_close(scheme.values.detach(), published_weights(0.3, losses))
+
+
+def test_weights_with_a_rate_of_their_own_do_not_follow() -> None:
+    first, second = LearnableWeights(2, 0.1), LearnableWeights(2, 0.1)
+    for scheme, rate in ((first, 1.0), (second, 1e-9)):
+        scheme.follow(rate)
+        scheme.after_step(tensor(3.0, 1.0), tensor(1, 1))
+    assert torch.equal(first.weights(rng()), second.weights(rng()))
+    assert first.weights(rng())[0] < 0.5
+
+
+def test_no_weight_falls_below_the_floor() -> None:
+    scheme = LearnableWeights(3, learning_rate=0.5, floor=0.1)
+    for _ in range(200):
+        scheme.after_step(tensor(100.0, 1.0, 1.0), tensor(1, 1, 1))
+    weights = scheme.weights(rng())
+    assert weights.sum().item() == pytest.approx(1)
+    assert weights.min().item() == pytest.approx(0.1, abs=1e-3)
+    assert weights.min().item() >= 0.1

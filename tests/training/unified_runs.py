@@ -12,10 +12,13 @@ from torch import nn
 
 from mtl.config.load import load
 from mtl.config.schema import RunConfig
+from mtl.config.unified import UNIFIED_TASKS
 from mtl.config.unified_run import UnifiedRunConfig
 from mtl.data.clips import collate
 from mtl.families.unified import UnifiedFamily
+from mtl.losses.segmentation import IGNORED
 from mtl.models.build import build_model
+from mtl.models.model_file import save_model
 from mtl.tasks.task import Batch
 from mtl.training.distributed import world
 from mtl.training.loop import Reporter, Run, train
@@ -91,3 +94,65 @@ def some_model(config: UnifiedRunConfig, seed: int = 3) -> nn.Module:
         elif name.endswith("running_var"):
             buffer.uniform_(0.8, 1.2)
     return model.train()
+
+
+def save_teachers(folder: Path, *words: str) -> list[str]:
+    """Teachers of the network of `config_of(*words)` that learned nothing; words that name them."""
+    config = config_of(*words)
+    for seed, task in enumerate(UNIFIED_TASKS, start=10):
+        (folder / task).mkdir(parents=True)
+        weights = some_model(config, seed).state_dict()
+        save_model(folder / task / "model.safetensors", weights, config, {}, classes={})
+    return [f"teachers.{task}={folder / task}" for task in UNIFIED_TASKS]
+
+
+SHARED = (
+    "model.normalization=frozen", "training.batch_size=8", "training.samples_per_epoch=16",
+    "stages.joint.epochs=1", "stages.joint.learning_rate=1e-3", "optimizer.max_grad_norm=null",
+    "training.val_samples=3", "data.synthetic.val_images=3",
+)  # fmt: skip
+"""Of runs that one worker and two must train alike, normalisation being left alone."""
+CASES = {
+    "learnable": ("weighting={kind: learnable, learning_rate: null, start: 1.0}",),
+    "fixed": ("weighting={kind: fixed}",),
+    "accumulated": ("weighting={kind: learnable}", "training.accumulate=2"),
+}
+
+
+def shared_config(case: str, workers: int, teachers: list[str]) -> UnifiedRunConfig:
+    return config_of(*SHARED, *CASES[case], *teachers, f"cluster.workers={workers}")
+
+
+class IgnoringBatches(PlainBatches):
+    """Half of each image's pixels are ignored, but for the first images of a batch."""
+
+    def training(self, first_step: int, last_step: int) -> Iterator[Batch]:
+        for batch in super().training(first_step, last_step):
+            even = batch["sample"] % 4 == 0
+            batch["seg_mask"][~even, :50] = IGNORED
+            yield batch
+
+
+def shared_run(case: str, workers: int, teachers: list[str]) -> TrainingState:
+    config = shared_config(case, workers, teachers)
+    run = run_of(config)
+    run.batches = IgnoringBatches(config, UnifiedFamily(config))
+    return train(run, TrainingState())
+
+
+def main(folder: str, rank: int, size: int, *teachers: str) -> None:
+    """One of several processes: trains every case and leaves weights and history in a file."""
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=size
+    )
+    for case in CASES:
+        state = shared_run(case, size, list(teachers))
+        if rank == 0:
+            kept = {"model": state.model, "history": state.history, "balancing": state.balancing}
+            torch.save(kept, f"{folder}/{case}.pt")
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])

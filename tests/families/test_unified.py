@@ -1,0 +1,150 @@
+"""From the stage of teachers to the joint one, and what cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mtl.config.load import load, load_text, to_yaml
+from mtl.config.schema import RunConfig
+from mtl.config.unified_run import UnifiedRunConfig
+from mtl.errors import CheckpointError, ConfigError
+from mtl.families import family_of
+from mtl.families.unified import UnifiedFamily
+from mtl.models.build import build_model
+from mtl.models.model_file import save_model
+from mtl.training.run_folder import RunFolder
+from tests.training.unified_runs import config_of
+
+CPU = torch.device("cpu")
+
+
+def prepared(tmp_path: Path, *words: str) -> UnifiedRunConfig:
+    return UnifiedFamily(config_of(f"storage={tmp_path}", "name=run", *words)).prepared()
+
+
+def saved(folder: Path, config: RunConfig) -> Path:
+    """A run folder with fresh weights."""
+    folder.mkdir(parents=True)
+    classes = {} if isinstance(config, UnifiedRunConfig) else None
+    weights = build_model(config).state_dict()
+    save_model(folder / "model.safetensors", weights, config, {}, classes=classes)
+    return folder
+
+
+def test_teachers_are_runs_in_the_folder_of_the_run_they_teach(tmp_path: Path) -> None:
+    config = prepared(tmp_path)
+    teachers = family_of(config).first()
+    assert [t.train_type for t in teachers] == ["det", "seg", "cls"]
+    for teacher in teachers:
+        place = f"{tmp_path}/run/teachers/{teacher.name}"
+        assert RunFolder(teacher.storage, str(teacher.name)).path == place
+        assert config.teachers.path(teacher.train_type) == place
+        assert teacher.tasks == (teacher.train_type,)
+        assert list(teacher.running_stages) == ["teachers"]
+        assert (teacher.training.batch_size, teacher.training.accumulate) == (4, 1)
+        assert teacher.model == config.model
+        assert family_of(teacher).first() == []
+        assert not teacher.taught
+        assert load_text(to_yaml(teacher), "saved") == teacher  # a config like any other
+
+
+def test_preparing_twice_changes_nothing(tmp_path: Path) -> None:
+    config = prepared(tmp_path)
+    assert UnifiedFamily(config).prepared() == config
+
+
+def test_a_teacher_that_is_given_is_not_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = prepared(tmp_path)
+    place = saved(tmp_path / "mine", family_of(config).first()[1])
+    monkeypatch.chdir(tmp_path)
+    config = prepared(tmp_path, "teachers.seg=mine")
+    assert config.teachers.seg == str(place)  # workers start elsewhere
+    assert [run.train_type for run in family_of(config).first()] == ["det", "cls"]
+
+
+def test_joint_training_begins_with_what_the_teachers_left(tmp_path: Path) -> None:
+    config = prepared(tmp_path)
+    family = UnifiedFamily(config)
+    for teacher in family.first():
+        saved(Path(str(config.teachers.path(teacher.train_type))), teacher)
+    task = family.task(family.indices(), CPU)
+    assert task._teachers is not None  # type: ignore[attr-defined]
+    assert task._teachers.tasks == ("det", "seg", "cls")  # type: ignore[attr-defined]
+
+
+def teacher_elsewhere(tmp_path: Path, *words: str, preset: str = "unified_demo") -> str:
+    config = config_of(*words) if preset == "unified_demo" else load(preset, words)
+    return str(saved(tmp_path / "teacher", config))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["model.neck_width=32"], "the same network as the student: model.neck_width is 32 there"),
+        (["model.num_det_classes=5"], "model.num_det_classes is 5 there and 4 here"),
+        (["model.backbone.features=stride_32"], "model.backbone is {'name': 'test_efficientnet'"),
+        (["train_type=cls"], "must have learned det, but it was trained with train_type=cls"),
+    ],
+)
+def test_a_teacher_of_another_kind_is_refused_in_one_sentence(
+    words: list[str], message: str, tmp_path: Path
+) -> None:
+    place = teacher_elsewhere(tmp_path, *words)
+    with pytest.raises(CheckpointError) as caught:
+        prepared(tmp_path, f"teachers.det={place}")
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(f"teachers.det={place} must ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_tracker_cannot_teach(tmp_path: Path) -> None:
+    place = teacher_elsewhere(tmp_path, preset="demo")
+    with pytest.raises(CheckpointError, match="must be a unified model, got a hiptrack"):
+        prepared(tmp_path, f"teachers.det={place}")
+
+
+def test_a_missing_teacher_is_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=f"{tmp_path}/nowhere/model.safetensors cannot be"):
+        prepared(tmp_path, f"teachers.det={tmp_path}/nowhere")
+
+
+def test_teachers_that_nobody_trains_are_asked_for(tmp_path: Path) -> None:
+    config = config_of(f"storage={tmp_path}", "name=run", "stages.teachers.epochs=0")
+    with pytest.raises(ConfigError) as caught:
+        UnifiedFamily(config).prepared()
+    assert str(caught.value) == (
+        "the run needs a teacher of det: give teachers.det=PATH of one, stages.teachers.epochs=N "
+        "to train it, or loss.distillation.weight=0 to do without."
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["model.num_det_classes=5"], "model.num_det_classes must be 4, as many as the det set"),
+        (["model.num_seg_classes=5"], "model.num_seg_classes must be 4, as many as the seg set"),
+        (["model.background=merged"], "must be 3, as many as the seg set has classes without"),
+        (["model.num_cls_classes=2"], "model.num_cls_classes must be 4, as many as the cls set"),
+        (
+            ["training.batch_size=16", "training.samples_per_epoch=16"],
+            "training.batch_size 16 is larger than the 12 training images of det",
+        ),
+        (
+            ["teachers.batch_size=16", "training.samples_per_epoch=16"],
+            "teachers.batch_size 16 is larger than the 12 training images of det",
+        ),
+    ],
+)
+def test_a_model_or_batch_that_does_not_fit_the_data_is_refused(
+    words: list[str], message: str, tmp_path: Path
+) -> None:
+    config = prepared(tmp_path, *words)
+    with pytest.raises(ConfigError) as caught:
+        UnifiedFamily(config).indices()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

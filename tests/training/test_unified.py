@@ -1,0 +1,148 @@
+"""The unified family in the real loop: interrupted, shared by two workers, with bad images."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mtl.errors import DataError
+from mtl.training.loop import train
+from mtl.training.state import TrainingState
+from tests.data.unified.set_files import palette_mask, save, write_folders, write_voc
+from tests.training.test_loop import DiskReporter, KilledError, without_seconds
+from tests.training.unified_runs import (
+    CASES,
+    config_of,
+    run_of,
+    save_teachers,
+    shared_run,
+    trained,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+FAITHFUL = (
+    "weighting={kind: learnable, learning_rate: null, weight_decay: 1e-4, start: 1.0}",
+    "loss.distillation.teachers=other_tasks", "loss.distillation.scores=squared",
+    "model.backbone.drop_path=0.2", "checkpoint.every_steps=1", "training.accumulate=2",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], TrainingState]:
+    """Words of a run that learns from teachers, and its state at the end."""
+    folder = tmp_path_factory.mktemp("whole")
+    words = [*FAITHFUL, *save_teachers(folder / "teachers", "model.backbone.drop_path=0.2")]
+    return words, train(run_of(config_of(*words), DiskReporter(folder / "kept")), TrainingState())
+
+
+@pytest.mark.parametrize("die_after", [1, 2, 3])
+def test_an_interrupted_joint_run_goes_on_to_the_same_digits(
+    die_after: int, whole: tuple[list[str], TrainingState], tmp_path: Path
+) -> None:
+    words, wanted = whole
+    broken = DiskReporter(tmp_path / "broken", die_after)
+    with pytest.raises(KilledError):
+        train(run_of(config_of(*words), broken), TrainingState())
+    state = broken.last()
+    assert state.step == die_after  # inside an epoch, and between two
+    found = train(run_of(config_of(*words), DiskReporter(tmp_path / "resumed")), state)
+    assert without_seconds(found.history) == without_seconds(wanted.history)
+    for name, tensor in wanted.model.items():
+        assert torch.equal(found.model[name], tensor), name
+    assert torch.equal(found.balancing["values"], wanted.balancing["values"])
+    assert not torch.equal(found.balancing["values"], torch.ones(3, dtype=torch.float64))
+
+
+def test_task_weights_start_equal_and_are_written_down(
+    whole: tuple[list[str], TrainingState],
+) -> None:
+    lines = [line for line in whole[1].history if line["split"] == "train"]
+    assert len(lines) == 2
+    for line in lines:
+        weights = [line[f"weight/{task}"] for task in ("det", "seg", "cls")]
+        assert sum(weights) == pytest.approx(1)
+        assert {f"loss/distillation_{task}" for task in ("det", "seg", "cls")} < set(line)
+    assert weights != [1 / 3] * 3
+
+
+@pytest.fixture(scope="module")
+def teachers(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    return save_teachers(tmp_path_factory.mktemp("teachers"), "model.normalization=frozen")
+
+
+@pytest.fixture(scope="module")
+def two_workers(teachers: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All cases trained by two processes under DDP."""
+    folder = tmp_path_factory.mktemp("two")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-m", "tests.training.unified_runs", str(folder)]
+    processes = [
+        subprocess.Popen([*words, str(rank), "2", *teachers], cwd=ROOT, env=environment)
+        for rank in range(2)
+    ]
+    assert [process.wait(timeout=500) for process in processes] == [0, 0]
+    return folder
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_workers_take_the_steps_of_one(
+    case: str, teachers: list[str], two_workers: Path
+) -> None:
+    """With ignored pixels in one worker's half of a batch only, and other numbers of boxes."""
+    one = shared_run(case, 1, teachers)
+    two: dict[str, Any] = torch.load(two_workers / f"{case}.pt", weights_only=True)
+    for a, b in zip(one.history, two["history"], strict=True):
+        assert a.keys() == b.keys()
+        for name in a.keys() - {"seconds"}:
+            # Validation loss is a mean over batches, and two workers have other batches.
+            loose = a["split"] == "val" and name.startswith("loss/")
+            assert b[name] == pytest.approx(a[name], rel=0.2 if loose else 1e-4), name
+    for name, value in one.model.items():
+        torch.testing.assert_close(two["model"][name], value, rtol=1e-3, atol=2e-5, msg=name)
+    if "values" in one.balancing:
+        torch.testing.assert_close(two["balancing"]["values"], one.balancing["values"], rtol=1e-4)
+
+
+def test_a_task_alone_trains_and_is_judged_by_its_own_metric(tmp_path: Path) -> None:
+    state = trained(config_of("train_type=cls"))
+    train_line, val = state.history
+    assert train_line["stage"] == "teachers"
+    assert val["score"] == val["top1"] == state.best
+    assert not [name for name in val if "det" in name or "seg" in name or name == "map"]
+
+
+def test_masks_with_nothing_to_learn_from_are_counted(tmp_path: Path) -> None:
+    root = tmp_path / "seg"
+    for split in ("train", "val"):
+        write_voc(root, images=4, split=split)
+        for file in (root / split / "SegmentationClass").iterdir():
+            save(file, palette_mask(np.full((48, 64), 255)))
+    config = config_of(
+        f"data.seg_root={root}", "train_type=seg", "model.num_seg_classes=21",
+        "optimizer.weight_decay=0",
+    )  # fmt: skip
+    line, val = trained(config).history
+    assert line["empty_masks"] == 8
+    assert line["loss/segmentation"] == 0.0
+    assert val["empty_masks"] == 4
+    assert "miou" not in val
+
+
+def test_a_corrupt_image_is_counted_or_named(tmp_path: Path) -> None:
+    root = tmp_path / "cls"
+    for split in ("train", "val"):
+        write_folders(root, images=4, split=split)
+        (root / split / "a" / "1.JPEG").write_bytes(b"\xff\xd8 no picture")
+    words = [f"data.cls_root={root}", "train_type=cls", "model.num_cls_classes=2"]
+    line, val = trained(config_of(*words, "data.on_error=skip", "training.val_samples=8")).history
+    assert line["skipped"] == 1  # of eight images, each of which is shown once
+    assert val["skipped"] == 1
+    with pytest.raises(DataError, match=r"a/1\.JPEG.*data\.on_error=skip"):
+        trained(config_of(*words))
