@@ -48,9 +48,9 @@ class ImageSizes(Config):
 class SceneConfig(Config):
     """The rendered maritime scenes a run uses when it has no data of its own."""
 
-    train_images: PositiveInt = 240
-    """Scenes in the training split of each task."""
-    val_images: PositiveInt = 40
+    train_images: Annotated[int, Field(ge=4)] = 240
+    """Scenes in the training split of each task, at least one of each of the four classes."""
+    val_images: Annotated[int, Field(ge=4)] = 40
     """Scenes in the validation split of each task, and in its test split, from other seeds."""
     size: Annotated[int, Field(ge=64)] = 128
     """Side of a scene in pixels."""
