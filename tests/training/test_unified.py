@@ -103,7 +103,10 @@ def test_two_workers_take_the_steps_of_one(
         for name in a.keys() - {"seconds"}:
             # Validation loss is a mean over batches, and two workers have other batches.
             loose = a["split"] == "val" and name.startswith("loss/")
-            assert b[name] == pytest.approx(a[name], rel=0.2 if loose else 1e-4), name
+            if isinstance(a[name], str):
+                assert b[name] == a[name]
+            else:
+                assert b[name] == pytest.approx(a[name], rel=0.2 if loose else 1e-4), name
     for name, value in one.model.items():
         torch.testing.assert_close(two["model"][name], value, rtol=1e-3, atol=2e-5, msg=name)
     if "values" in one.balancing:
