@@ -87,6 +87,20 @@ def load_text(text: str, origin: str, overrides: Sequence[str] = ()) -> RunConfi
     return _overridden(_parse(text, origin), origin, overrides)
 
 
+def load_as(
+    schema: type[_Schema], text: str, origin: str, overrides: Sequence[str] = ()
+) -> _Schema:
+    """Resolve YAML text plus overrides against a schema that is not a run's.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    values = _parse(text, origin)
+    for word in overrides:
+        _apply(values, word)
+    return _validated(schema, values, origin, _keys(overrides))
+
+
 def load_tracker(source: str, overrides: Sequence[str] = ()) -> TrackerRunConfig:
     """As `load`, for what only trackers do.
 

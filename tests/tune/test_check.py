@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import pytest
+
+from mtl.errors import ConfigError
+from tune.check import Goal, check
+from tune.load import base_run, load, preset_names
+from tune.space import Space
+
+
+def checked(preset: str, *words: str) -> Goal:
+    search = load(preset, words)
+    return check(search, Space(search.space, base_run(search)))
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_a_shipped_search_fits_its_run(preset: str) -> None:
+    assert checked(preset).objectives
+
+
+@pytest.mark.parametrize("run", ["hiptrack", "simtrack", "simtrack_small"])
+def test_the_tracker_search_fits_every_tracker(run: str) -> None:
+    assert checked("tracker", f"run.preset={run}").watched == "iou"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["space.x={kind: float, path: loss.cls_wieght, low: 0.1, high: 1}"],
+            "unknown key 'loss.cls_wieght' in the trial's config; did you mean 'loss.cls_weight'?",
+        ),
+        (["space.giou.low=5"], "space.giou: low must be below high, got 5 and 5"),
+        (["space.cls_weight.low=0"], "log=true needs low above 0, got 0"),
+        (
+            ["space.x={kind: float, path: training.batch_size, low: 8, high: 16}"],
+            "space.x with value 8.0: 'training.batch_size' in the trial's config",
+        ),
+        (["space.giou.low=-1"], "'loss.giou' in the trial's config"),
+        (["space.giou.low=little"], "'space.giou.low' in the command line"),
+        (["space.giou.kind=real"], "'space.giou.kind' in search preset 'demo' must be one of"),
+        (["space.giou.hihg=2"], "unknown key 'space.giou.hihg'"),
+        (
+            ["space.x={kind: choice, path: mode, choices: [mtl_hard]}"],
+            "choices must be at least two",
+        ),
+        (
+            ["space.x={kind: choice, path: mode, choices: [mtl_hard, mtl_sotf]}"],
+            "space.x with value mtl_sotf: 'mode' in the trial's config",
+        ),
+        (
+            ["space.x={kind: int, path: stages.full.epochs, low: 1, high: 5}"],
+            "stages.full.epochs would give trials different lengths; use kind: stage_share",
+        ),
+        (
+            ["space.x={kind: int, path: training.samples_per_epoch, low: 64, high: 256}"],
+            "training.samples_per_epoch must be equal in all trials",
+        ),
+        (
+            [
+                "space.m={kind: choice, path: mode, choices: [mtl_hard, mtl_soft]}",
+                "space.x={kind: float, path: loss.l1, low: 1, high: 9, when: {m: mtl_hrad}}",
+            ],
+            "space.x.when.m: 'mtl_hrad' is none of its choices",
+        ),
+        (
+            [
+                "space.m={kind: choice, path: mode, choices: [mtl_hard, mtl_film]}",
+                "space.f={kind: choice, path: head.fusion, choices: [null, residual]}",
+            ],
+            "add a when:",
+        ),
+        (["objectives=[{value: mota}]"], "no task of the run reports 'mota'; it reports iou,"),
+        (["halving.metric=ao"], "no task of this hiptrack run reports 'ao' after each epoch"),
+        (["halving.metric=miou"], "no task of this hiptrack run reports 'miou'"),
+        (
+            [
+                "space.m={kind: choice, path: mode, choices: [mtl_hard, finetune_bbox]}",
+                "objectives=[{value: accuracy}]",
+            ],
+            "reports 'accuracy'",
+        ),
+        (["halving.rungs=[0.5, 0.5]"], "rungs must rise"),
+        (["halving.rungs=[0.5, 0.55, 0.9]"], "they must be different ones before the last"),
+        (["objectives=[{value: ao}, {value: accuracy}]"], "set scheduler=none"),
+        (["run.training.val_samples=0"], "a search needs validation"),
+        (["run.name=x"], "run.name is the search's own"),
+        (["run.preset=dmeo"], "did you mean 'demo'?"),
+        (["space={}"], "'space'"),
+    ],
+)
+def test_a_wrong_search_is_refused_with_one_sentence(words: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        checked("demo", *words)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_first_rung_inside_a_frozen_stage_is_refused() -> None:
+    words = ["run.preset=hiptrack", "halving.rungs=[0.3, 0.8]"]
+    with pytest.raises(ConfigError, match="where 'iou' cannot change; raise it above"):
+        checked("tracker", *words)
+
+
+def test_a_first_rung_inside_a_frozen_stage_may_compare_what_that_stage_moves() -> None:
+    words = [
+        "run.preset=hiptrack",
+        "halving.rungs=[0.3, 0.8]",
+        "halving.metric=loss/classification",
+    ]
+    words += ["space.mode.choices=[mtl_hard, mtl_soft, mtl_multilabel]"]
+    assert checked("tracker", *words).watched == "loss/classification"
+
+
+def test_an_unknown_search_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'tracker'"):
+        load("traker")

@@ -1,0 +1,1 @@
+"""How runs are chosen: spaces, trials, the study of a search, its report."""

@@ -1,0 +1,154 @@
+"""What can be refused about a search before Ray starts: its space, its metrics, its rungs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import optuna
+
+from mtl.config.run import RunConfig
+from mtl.errors import ConfigError
+from tune.budget import budget_of
+from tune.config import SearchConfig
+from tune.expression import Expression
+from tune.halving import Halving
+from tune.metrics import epoch_metrics, final_metrics, is_loss, moves_early, require_reported
+from tune.parameters import ChoiceParameter, Parameter, StageShare, Values
+from tune.space import Space
+
+COMBINATIONS = 32
+"""Trials drawn by chance to see whether values fit each other."""
+FIXED = ("name", "storage", "resume", "training.samples_per_epoch", "cluster", "model.family")
+"""Keys that must be equal in all trials, or the trials could not be compared or placed."""
+
+
+class Goal(NamedTuple):
+    """What trials are measured by."""
+
+    objectives: tuple[Expression, ...]
+    """What is improved."""
+    minimize: tuple[bool, ...]
+    """Of each objective, whether smaller is better."""
+    watched: str
+    """Metric compared at rungs."""
+
+
+def check(search: SearchConfig, space: Space) -> Goal:
+    """Refuse a space that does not fit the run, and metrics that not every trial reports.
+
+    Raises:
+        ConfigError: names the key and what to write instead.
+    """
+    for name, parameter in space.parameters.items():
+        _check_parameter(space, name, parameter)
+    space.own()
+    runs = [space.base, *_combinations(space)]
+    return _goal(search, runs)
+
+
+def _check_parameter(space: Space, name: str, parameter: Parameter) -> None:
+    for path in parameter.paths:
+        _check_path(name, path, isinstance(parameter, StageShare))
+    for other, wanted in parameter.when.items():
+        parent = space.parameters[other]
+        if isinstance(parent, ChoiceParameter):
+            options = wanted if isinstance(wanted, list) else [wanted]
+            for odd in (option for option in options if option not in parent.choices):
+                raise ConfigError(
+                    f"space.{name}.when.{other}: {odd!r} is none of its choices, so the "
+                    "parameter would not exist there; correct it."
+                )
+    for probe in parameter.probes():
+        try:
+            space.run(space.with_condition(name, probe))
+        except ConfigError as error:
+            raise ConfigError(f"space.{name} with value {probe}: {error}") from None
+
+
+def _goal(search: SearchConfig, runs: list[RunConfig]) -> Goal:
+    base = runs[0]
+    if not base.training.val_samples:
+        raise ConfigError("run.training.val_samples must be above 0: a search needs validation.")
+    known = epoch_metrics(base) + final_metrics(base)
+    expressions = tuple(Expression(one.value, known) for one in search.objectives)
+    watched = search.halving.metric or _watched(search, base)
+    for config in runs:
+        for expression in expressions:
+            for name in expression.names:
+                require_reported(name, f"objective '{expression.text}'", config, final=True)
+        if search.scheduler != "none":
+            require_reported(watched, "halving.metric", config, final=False)
+    if search.scheduler != "none":
+        _check_rungs(search, watched, runs)
+    minimize = tuple(one.direction == "minimize" for one in search.objectives)
+    return Goal(expressions, minimize, watched)
+
+
+def _watched(search: SearchConfig, base: RunConfig) -> str:
+    value = search.objectives[0].value
+    one = search.objectives[0]
+    fits = value in epoch_metrics(base) and is_loss(value) == (one.direction == "minimize")
+    return value if fits else base.checkpoint.metric
+
+
+def _check_rungs(search: SearchConfig, metric: str, runs: list[RunConfig]) -> None:
+    total = budget_of(runs[0]).total
+    rungs = Halving(search.halving, total, search.scheduler == "hyperband").epochs
+    if len(set(rungs)) < len(rungs) or rungs[-1] >= total:
+        raise ConfigError(
+            f"halving.rungs {list(search.halving.rungs)} of {total} epochs are after epochs "
+            f"{list(rungs)}; they must be different ones before the last."
+        )
+    for config in runs:
+        budget = budget_of(config)
+        if rungs[0] <= budget.last_stage and not moves_early(metric, config):
+            raise ConfigError(
+                f"halving.rungs: the first rung is after epoch {rungs[0]} of {total}, but a trial "
+                f"may be in an earlier stage until epoch {budget.last_stage}, where '{metric}' "
+                f"cannot change; raise it above {budget.last_stage / total:.2f}, lower the stage "
+                "share, or compare a metric that the first stage moves."
+            )
+
+
+def _check_path(name: str, path: str, shares: bool) -> None:
+    parts = path.split(".")
+    if parts[0] == "stages" and parts[-1] == "epochs" and not shares:
+        raise ConfigError(
+            f"space.{name}: {path} would give trials different lengths; use kind: stage_share, "
+            "which keeps the sum of two stages' epochs."
+        )
+    for fixed in FIXED:
+        if path == fixed or path.startswith(f"{fixed}."):
+            raise ConfigError(f"space.{name}: {path} must be equal in all trials; set run.{path}.")
+
+
+def _combinations(space: Space) -> list[RunConfig]:
+    """Runs drawn by chance, to see that values fit each other.
+
+    Raises:
+        ConfigError: two do not, or a run is longer or shorter than the base.
+    """
+    total = budget_of(space.base).total
+    runs = []
+    for values in _drawn(space):
+        told = ", ".join(f"{name}={value}" for name, value in values.items())
+        try:
+            runs.append(space.run(values))
+        except ConfigError as error:
+            raise ConfigError(f"space: {error} where {told}; add a when:.") from None
+        if (epochs := budget_of(runs[-1]).total) != total:
+            raise ConfigError(
+                f"space: a trial with {told} trains {epochs} epochs, the run itself {total}; all "
+                "trials need the same number."
+            )
+    return runs
+
+
+def _drawn(space: Space) -> list[Values]:
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+        return [space.suggest(study.ask()) for _ in range(COMBINATIONS)]
+    finally:
+        optuna.logging.set_verbosity(level)

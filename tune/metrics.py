@@ -1,0 +1,91 @@
+"""Which metrics a run reports, known before it starts."""
+
+from __future__ import annotations
+
+from mtl.conditions import ATTRIBUTE_NAMES, CONDITIONS
+from mtl.config.run import RunConfig
+from mtl.config.tracker_run import TrackerRunConfig
+from mtl.config.unified import UnifiedTaskName
+from mtl.config.unified_run import UnifiedRunConfig
+from mtl.errors import ConfigError
+from mtl.tasks.unified import LOSS_OF
+
+CONDITION_METRICS: dict[str, tuple[str, ...]] = {
+    "classes": (
+        *("loss/classification", "accuracy", "balanced_accuracy", "macro_f1"),
+        *(f"accuracy/{name}" for name in CONDITIONS),
+    ),
+    "attributes": (
+        *("loss/classification", "loss/severity", "attribute_accuracy", "attribute_f1"),
+        *(f"attribute_f1/{name}" for name in ATTRIBUTE_NAMES),
+        "severity_mae",
+    ),
+}
+"""Of a condition head, by what it answers."""
+TRACKING_METRICS = (
+    *("ao", "sr_50", "sr_75", "success_auc", "precision_20", "norm_precision"),
+    *("fps", "speed_got10k"),
+)
+TASK_METRICS: dict[UnifiedTaskName, tuple[str, ...]] = {
+    "det": ("map", "map_50", "map_75"),
+    "seg": ("miou", "miou_merged"),
+    "cls": ("top1",),
+}
+
+
+def epoch_metrics(config: RunConfig) -> tuple[str, ...]:
+    """Of the validation after each epoch; what needs labels is absent where there are none."""
+    if isinstance(config, TrackerRunConfig):
+        answers = config.traits.answers
+        boxes = ("iou", "loss/total", "loss/giou", "loss/l1", "loss/location")
+        return boxes + (CONDITION_METRICS[answers] if answers else ())
+    assert isinstance(config, UnifiedRunConfig)
+    tasks = [name for task in config.tasks for name in TASK_METRICS[task]]
+    losses = [f"loss/{LOSS_OF[task]}" for task in config.tasks]
+    return ("score", *tasks, "loss/total", *losses)
+
+
+def final_metrics(config: RunConfig) -> tuple[str, ...]:
+    """Of the final evaluation of the best weights on a split."""
+    if isinstance(config, TrackerRunConfig):
+        return TRACKING_METRICS
+    assert isinstance(config, UnifiedRunConfig)
+    return ("delta_m",) if config.taught else ()
+
+
+def moves_early(metric: str, config: RunConfig) -> bool:
+    """Whether a metric can change before a run's last stage."""
+    if not isinstance(config, TrackerRunConfig):
+        return False  # those epochs are its teachers'
+    frozen = next(iter(config.running_stages.values())).freeze
+    answers = config.traits.answers
+    if answers and metric in CONDITION_METRICS[answers]:
+        return "condition_head" not in frozen
+    return "box_head" not in frozen
+
+
+def is_loss(metric: str) -> bool:
+    """Whether smaller values of a metric are better."""
+    return metric.startswith("loss/") or metric == "severity_mae"
+
+
+def require_reported(metric: str, where: str, config: RunConfig, final: bool) -> None:
+    """Refuse a metric that a run does not report.
+
+    Args:
+        metric: its name.
+        where: the key that names it.
+        config: the run.
+        final: whether metrics of the final evaluation count.
+
+    Raises:
+        ConfigError: names those that it reports.
+    """
+    known = epoch_metrics(config) + (final_metrics(config) if final else ())
+    if metric not in known:
+        when = "" if final else " after each epoch"
+        shown = ", ".join(name for name in known if "/" not in name)
+        raise ConfigError(
+            f"{where}: no task of this {config.model.family} run reports '{metric}'{when}; it "
+            f"reports {shown} and loss/*."
+        )
