@@ -1,8 +1,9 @@
-"""A worker's news: to the terminal, to the run folder, and as a checkpoint to Ray Train."""
+"""A worker's news: to the terminal, to the run folder, and its state to where states are kept."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,33 @@ STEP_CURVES = ("loss/total", "learning_rate", "weight/", "gradient_")
 """Training metrics whose curves have points of single steps, so none of epochs."""
 
 
-class RayReporter:
+Keep = Callable[[dict[str, Any], str, TrainingState | None], None]
+"""Keeps a state under a name, with the metrics that are new; rank 0 alone has a state to keep."""
+
+
+class RunReporter:
     """`mtl.training.loop.Reporter` on Ray. Only rank 0 has a writer and hands over files."""
 
     def __init__(
-        self, config: RunConfig, board: Any, label: str, writer: RunWriter | None, told: int
+        self,
+        config: RunConfig,
+        post: Callable[[News], None],
+        keep: Keep,
+        writer: RunWriter | None,
+        told: int,
     ) -> None:
+        """Take what differs from place to place.
+
+        Args:
+            config: of the run.
+            post: takes news for the terminal.
+            keep: keeps states.
+            writer: of the run folder, on rank 0.
+            told: lines of the history that were told before.
+        """
         self._config = config
-        self._board = board
-        self._label = label
+        self._post = post
+        self._keep = keep
         self._writer = writer
         self._told = told
         self._plan = plan_of(config)
@@ -44,30 +63,20 @@ class RayReporter:
             self._writer.scalars("train", news["step"], news["losses"] | news)
 
     def checkpoint(self, state: TrainingState, improved: bool) -> None:
-        """Write what is new and let Ray Train keep the state; waits for all ranks."""
+        """Write what is new and keep the state; may wait for all ranks."""
         lines = state.history[self._told :]
         self._told = len(state.history)
         name = f"step-{state.step:08d}" + (FINAL if state.finished else "")
         metrics = {k: v for line in lines for k, v in line.items() if isinstance(v, (int, float))}
         metrics["step"] = state.step
         if self._writer is None:
-            ray.train.report(metrics, checkpoint=None, checkpoint_dir_name=name)
+            self._keep(metrics, name, None)
             return
         if improved:
             self._writer.best_model(state.model, metrics)
         if lines:
             self._publish(state, lines)
-        folder = Path(tempfile.mkdtemp(prefix="mtl-checkpoint-"))
-        state.save(folder, self._config.model_dump(mode="json"))
-        ray.train.report(
-            metrics,
-            checkpoint=ray.train.Checkpoint.from_directory(str(folder)),
-            checkpoint_dir_name=name,
-            checkpoint_upload_mode=ray.train.CheckpointUploadMode.ASYNC,
-        )
-
-    def _post(self, news: News) -> None:
-        self._board.post.remote({**news, "label": self._label})
+        self._keep(metrics, name, state)
 
     def _publish(self, state: TrainingState, lines: list[News]) -> None:
         assert self._writer is not None
@@ -83,3 +92,22 @@ class RayReporter:
             speed = {k: self._latest[k] for k in ("samples_per_second", "eta_s")}
             lines = [*lines[:-1], lines[-1] | speed]
         self._post({"lines": lines, "num_epochs": self._plan.num_epochs})
+
+
+def keep_in_ray_train(config: RunConfig) -> Keep:
+    """Keeps states as checkpoints of Ray Train; waits for all ranks."""
+
+    def keep(metrics: dict[str, Any], name: str, state: TrainingState | None) -> None:
+        if state is None:
+            ray.train.report(metrics, checkpoint=None, checkpoint_dir_name=name)
+            return
+        folder = Path(tempfile.mkdtemp(prefix="mtl-checkpoint-"))
+        state.save(folder, config.model_dump(mode="json"))
+        ray.train.report(
+            metrics,
+            checkpoint=ray.train.Checkpoint.from_directory(str(folder)),
+            checkpoint_dir_name=name,
+            checkpoint_upload_mode=ray.train.CheckpointUploadMode.ASYNC,
+        )
+
+    return keep

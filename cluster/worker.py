@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,8 @@ import torch
 from torch import nn
 
 from cluster.ingest import RayBatches
-from cluster.reporter import RayReporter
+from cluster.progress import News
+from cluster.reporter import Keep, RunReporter, keep_in_ray_train
 from mtl.config.schema import RunConfig
 from mtl.families import Family, Indices, family_of
 from mtl.models.model_file import load_model
@@ -43,11 +45,40 @@ class Job(NamedTuple):
 def train_worker(loop_config: dict[str, Job]) -> None:
     """Train from the last checkpoint or the start to the end, then evaluate the best weights."""
     job = loop_config["job"]
-    config, rank = job.config, world()[0]
-    indices: Indices = ray.get(job.indices)
+
+    def post(news: News) -> None:
+        job.board.post.remote({**news, "label": job.label})
+
+    carry_out(
+        job.config,
+        ray.get(job.indices),
+        ray.train.torch.get_device(),
+        _last_state(),
+        post,
+        keep_in_ray_train(job.config),
+    )
+
+
+def carry_out(
+    config: RunConfig,
+    indices: Indices,
+    device: torch.device,
+    state: TrainingState,
+    post: Callable[[News], None],
+    keep: Keep,
+) -> None:
+    """One process's share of a run: training from a state on, then the final evaluation.
+
+    Args:
+        config: of the run.
+        indices: of its splits.
+        device: of this process.
+        state: the last that was kept, or a new one.
+        post: takes news for the terminal.
+        keep: keeps states.
+    """
+    rank = world()[0]
     torch.set_num_threads(config.training.num_threads or config.cluster.cpus_per_worker)
-    device = ray.train.torch.get_device()
-    state = _last_state()
     family = family_of(config)
     task = family.task(indices, device)
     seed_weights(config.seed)
@@ -58,7 +89,7 @@ def train_worker(loop_config: dict[str, Job]) -> None:
     model = model.to(device)
     folder = RunFolder(config.storage, str(config.name))
     writer = None if rank else RunWriter(folder, config, state.step, task.class_names)
-    reporter = RayReporter(config, job.board, job.label, writer, len(state.history))
+    reporter = RunReporter(config, post, keep, writer, len(state.history))
     if rank == 0 and state.step:
         reporter.message(f"going on at step {state.step} of run '{config.name}'")
     if rank == 0 and started:
@@ -80,7 +111,7 @@ def _evaluate(
     device: torch.device,
     folder: RunFolder,
     state: TrainingState,
-    reporter: RayReporter,
+    reporter: RunReporter,
 ) -> None:
     """Every rank evaluates its share of the final splits; then the last lines and state are kept.
 

@@ -58,6 +58,24 @@ def base_run(search: SearchConfig) -> RunConfig:
     return validate(merged(plain, changes), "run of the search")
 
 
+FREE_TO_CHANGE = (
+    "name",
+    "storage",
+    "resume",
+    "trials",
+    "warm_start",
+    "reruns",
+    "concurrent_trials",
+)
+"""Keys of a search that may change while it is interrupted."""
+
+
+def changed_keys(old: SearchConfig, new: SearchConfig) -> list[str]:
+    """Keys that decide what is searched, or how, and differ."""
+    before, now = old.model_dump(), new.model_dump()
+    return [key for key in before if key not in FREE_TO_CHANGE and before[key] != now[key]]
+
+
 def _read(source: str) -> str:
     path = Path(source)
     if not path.is_file():

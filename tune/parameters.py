@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-import optuna
+from optuna.trial import BaseTrial
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from mtl.config.base import Config
@@ -27,7 +27,7 @@ class Parameter(Config):
     when: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
     """The parameter exists only where the parameters named here have these values."""
 
-    def suggest(self, trial: optuna.Trial, name: str) -> Scalar:
+    def suggest(self, trial: BaseTrial, name: str) -> Scalar:
         """This trial's value, of the sampler's choice."""
         raise NotImplementedError
 
@@ -118,7 +118,7 @@ class FloatParameter(_Range):
         _check_range(self.low, self.high, self.log, self.step)
         return self
 
-    def suggest(self, trial: optuna.Trial, name: str) -> float:
+    def suggest(self, trial: BaseTrial, name: str) -> float:
         """See `Parameter.suggest`."""
         return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
 
@@ -148,7 +148,7 @@ class IntParameter(_Range):
         _check_range(self.low, self.high, self.log, self.step)
         return self
 
-    def suggest(self, trial: optuna.Trial, name: str) -> int:
+    def suggest(self, trial: BaseTrial, name: str) -> int:
         """See `Parameter.suggest`."""
         return trial.suggest_int(name, self.low, self.high, step=self.step or 1, log=self.log)
 
@@ -184,7 +184,7 @@ class ChoiceParameter(Parameter):
         """See `Parameter.paths`."""
         return (self.path,)
 
-    def suggest(self, trial: optuna.Trial, name: str) -> Scalar:
+    def suggest(self, trial: BaseTrial, name: str) -> Scalar:
         """See `Parameter.suggest`."""
         return trial.suggest_categorical(name, list(self.choices))
 
@@ -233,7 +233,7 @@ class StageShare(Parameter):
         """See `Parameter.paths`."""
         return tuple(f"stages.{stage}.epochs" for stage in self.stages)
 
-    def suggest(self, trial: optuna.Trial, name: str) -> float:
+    def suggest(self, trial: BaseTrial, name: str) -> float:
         """See `Parameter.suggest`."""
         return trial.suggest_float(name, self.low, self.high)
 

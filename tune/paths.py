@@ -52,9 +52,12 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     found = dict(below)
     for key, value in above.items():
         old = below.get(key)
-        joins = isinstance(value, Mapping) and isinstance(old, Mapping) and value
-        if joins and all(value.get(tag, old.get(tag)) == old.get(tag) for tag in TAGS):
+        if isinstance(value, Mapping) and isinstance(old, Mapping) and _joins(old, value):
             found[key] = merged(old, value)
         else:
             found[key] = copy.deepcopy(value)
     return found
+
+
+def _joins(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    return bool(new) and all(new.get(tag, old.get(tag)) == old.get(tag) for tag in TAGS)

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import optuna
+from optuna.trial import BaseTrial
 
 from mtl.config.load import validate
 from mtl.config.run import RunConfig
@@ -23,7 +23,7 @@ class Space:
         self._plain = base.model_dump(mode="json")
         self.parameters = {name: parameters[name] for name in _ordered(parameters)}
 
-    def suggest(self, trial: optuna.Trial) -> Values:
+    def suggest(self, trial: BaseTrial) -> Values:
         """A trial's values, of the sampler's choice."""
         return self._collect(lambda name, parameter: parameter.suggest(trial, name))
 

@@ -1,0 +1,143 @@
+"""How many trials run at a time and what each gets: arithmetic, before the first one starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mtl.config.training import ClusterConfig
+from mtl.errors import ResourceError
+
+GIB = 1 << 30
+BYTES_PER_PARAMETER = 4
+STATE_FACTOR = 3
+"""A checkpoint over its weights: AdamW keeps two averages of each."""
+DRIVER_CPUS = 0.01
+"""Of a trial whose workers reserve their own: a process that holds a CPU could keep them out."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What was found."""
+
+    concurrent: int
+    """Trials at a time."""
+    workers: int
+    """Training processes of a trial."""
+    trial_cpus: float
+    """CPUs that Tune reserves for a trial's own process."""
+    trial_gpus: float
+    """GPUs that Tune reserves for a trial's own process."""
+    max_failures: int
+    """Times a trial may lose its process."""
+    arithmetic: str
+    """How it was found, one line."""
+
+
+def place_trials(
+    nodes: Sequence[Mapping[str, float]], cluster: ClusterConfig, wanted: int | None, trials: int
+) -> Placement:
+    """Place trials on the nodes of a cluster, one CPU left for Ray Data.
+
+    Args:
+        nodes: CPU and GPU of each.
+        cluster: what a run asks for, its GPUs decided.
+        wanted: trials at a time; none: as many as there is place for.
+        trials: of the search.
+
+    Raises:
+        ResourceError: not one fits, or not as many as are wanted; gives the arithmetic.
+    """
+    cpus, gpus = float(cluster.cpus_per_worker), cluster.gpus_per_worker or 0.0
+    free = [node.get("CPU", 0.0) for node in nodes]
+    largest = max(range(len(nodes)), key=lambda i: free[i])
+    free[largest] -= 1.0
+    slots = 0
+    for node, cpu in zip(nodes, free, strict=True):
+        fits = cpu // cpus
+        if gpus:
+            fits = min(fits, (node.get("GPU", 0.0) + 1e-9) // gpus)
+        slots += max(0, int(fits))
+    concurrent = slots // cluster.workers
+    have = f"{sum(node.get('CPU', 0.0) for node in nodes):g} CPU"
+    need = f"{cluster.workers} x {cpus:g} CPU"
+    if gpus:
+        have += f" and {sum(node.get('GPU', 0.0) for node in nodes):g} GPU"
+        need += f" and {cluster.workers} x {gpus:g} GPU"
+    told = (
+        f"a trial needs {need}; {len(nodes)} node{'s' * (len(nodes) > 1)} with {have}, 1 CPU left "
+        f"for Ray Data, hold {slots} worker{'s' * (slots != 1)}"
+    )
+    if not concurrent:
+        raise ResourceError(
+            f"no trial can be placed: {told}; lower run.cluster.workers, cpus_per_worker or "
+            "gpus_per_worker, or add nodes."
+        )
+    if wanted and wanted > concurrent:
+        raise ResourceError(
+            f"concurrent_trials={wanted} cannot be placed: {told}, so {concurrent} at a time; "
+            "lower concurrent_trials, or what a trial asks for."
+        )
+    concurrent = min(wanted or concurrent, trials)
+    alone = cluster.workers == 1
+    return Placement(
+        concurrent,
+        cluster.workers,
+        cpus if alone else DRIVER_CPUS,
+        gpus if alone else 0.0,
+        cluster.max_failures,
+        f"{told}: {concurrent} at a time",
+    )
+
+
+def check_disk(free: int, parameters: int, keep: int, concurrent: int, runs: int) -> str:
+    """Refuse a search whose checkpoints and weights do not fit; returns the arithmetic.
+
+    Args:
+        free: bytes on the disk of the search folder.
+        parameters: of the base run's model.
+        keep: checkpoints a run keeps.
+        concurrent: trials at a time; checkpoints of those that ended are dropped.
+        runs: trials and runs with other seeds, each of which leaves its best weights.
+
+    Raises:
+        ResourceError: with the arithmetic.
+    """
+    weights = parameters * BYTES_PER_PARAMETER
+    needed = concurrent * (keep + 1) * STATE_FACTOR * weights + runs * weights
+    told = (
+        f"{concurrent} x {keep + 1} checkpoints of {STATE_FACTOR * weights / GIB:.3f} GiB and "
+        f"{runs} x {weights / GIB:.3f} GiB of weights are {needed / GIB:.2f} GiB, "
+        f"{free / GIB:.1f} GiB are free"
+    )
+    if needed > free:
+        raise ResourceError(
+            f"the search needs more disk than there is: {told}; lower trials, concurrent_trials "
+            "or run.checkpoint.keep, or set storage= to another disk."
+        )
+    return told
+
+
+def check_object_store(have: float, batch_bytes: int, prefetch: int, workers: int) -> str:
+    """Refuse batches that the object store cannot hold; returns the arithmetic.
+
+    Args:
+        have: bytes of the cluster's object store.
+        batch_bytes: of a worker's micro-batch that crosses processes; 0: none does.
+        prefetch: micro-batches made ahead.
+        workers: of all trials at a time.
+
+    Raises:
+        ResourceError: with the arithmetic.
+    """
+    needed = workers * (prefetch + 2) * batch_bytes
+    told = (
+        f"{workers} workers x {prefetch + 2} micro-batches of {batch_bytes / GIB:.3f} GiB are "
+        f"{needed / GIB:.2f} GiB, the object store has {have / GIB:.2f} GiB"
+    )
+    if needed > have:
+        raise ResourceError(
+            f"batches do not fit the object store: {told}; lower concurrent_trials or "
+            "run.cluster.prefetch_batches, or set run.cluster.decode_in_tasks=false."
+        )
+    return told

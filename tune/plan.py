@@ -1,0 +1,54 @@
+"""Where the trials of a search go on this cluster and this disk."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import ray
+from rich.console import Console
+
+from mtl.config.run import RunConfig
+from mtl.families import Indices
+from tune.config import SearchConfig
+from tune.footprint import batch_bytes, index_bytes, num_parameters
+from tune.placement import Placement, check_disk, check_object_store, place_trials
+from tune.space import Space
+
+
+def place(
+    search: SearchConfig, base: RunConfig, indices: Indices, storage: Path, console: Console
+) -> Placement:
+    """Place a search's trials, and tell how; nothing has been started or written yet.
+
+    Raises:
+        ResourceError: the cluster, its object store or the disk is too small; gives the arithmetic.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    placement = place_trials(nodes, base.cluster, search.concurrent_trials, search.trials)
+    existing = next(path for path in (storage, *storage.parents) if path.exists())
+    reruns = (search.reruns.top + 1) * search.reruns.seeds if search.reruns.top else 0
+    disk = check_disk(
+        shutil.disk_usage(existing).free,
+        num_parameters(base, indices),
+        base.checkpoint.keep,
+        placement.concurrent,
+        search.trials + reruns,
+    )
+    have = ray.cluster_resources().get("object_store_memory", 0.0) - index_bytes(indices)
+    store = check_object_store(
+        have,
+        batch_bytes(base, indices),
+        base.cluster.prefetch_batches,
+        placement.concurrent * placement.workers,
+    )
+    for line in (placement.arithmetic, disk, store if base.cluster.decode_in_tasks else ""):
+        if line:
+            console.print(line, style="dim", markup=False)
+    return placement
+
+
+def reads_own_data(space: Space) -> bool:
+    """Whether trials differ in the data they read, so that each must look for itself."""
+    paths = [path for parameter in space.parameters.values() for path in parameter.paths]
+    return any(path.split(".")[0] in ("data", "train_type") for path in paths)

@@ -1,0 +1,120 @@
+"""A trial: the same training as `cluster/train.py`, in a process of Ray Tune.
+
+A run of one worker is trained in the trial's own process, which the next trial uses again; a run of
+several in Ray Train below it. A trial is known by its run folder: started again, it goes on from
+the last state it kept there.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray import tune
+from rich.console import Console
+
+from cluster.job import run_training
+from cluster.progress import News
+from cluster.worker import carry_out
+from mtl.config.load import to_yaml, validate
+from mtl.config.run import RunConfig
+from mtl.errors import MtlError
+from mtl.families import Indices, family_of
+from mtl.training.run_folder import RunFolder
+from mtl.training.state import TrainingState
+from tune.checkpoints import Checkpoints
+
+FAILURE = "failure"
+"""Key of a result that says in one sentence why a trial cannot be trained."""
+LOOK_S = 1.0
+"""Seconds between two looks at the metrics of a run of several workers."""
+
+
+def train_trial(config: dict[str, str], indices: Indices | None = None) -> None:
+    """Train a trial to its end, or to the rung where Tune stops it.
+
+    Args:
+        config: `run`, the resolved config of the trial's run as JSON.
+        indices: of its data; none: read here.
+    """
+    run = validate(json.loads(config["run"]), "the trial's config")
+    try:
+        run = family_of(run).prepared()
+        indices = indices or family_of(run).indices()
+        if run.cluster.workers > 1:
+            _train_below(run, indices)
+        else:
+            _train_here(run, indices)
+    except MtlError as error:
+        tune.report({FAILURE: str(error)})
+    except ray.exceptions.RayError:
+        raise  # a machine went away; Tune tries again
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        tune.report({FAILURE: f"{type(error).__name__}: {reason}"})
+
+
+def _train_here(run: RunConfig, indices: Indices) -> None:
+    """Train in this process: the teachers one after another, then the run itself."""
+    device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
+    RunFolder(run.storage, str(run.name)).write_text("config.yaml", to_yaml(run))
+    for teacher in family_of(run).first():
+        if not RunFolder(teacher.storage, str(teacher.name)).finished():
+            _carry_out(teacher, family_of(teacher).indices(), device, tells=False)
+    _carry_out(run, indices, device, tells=True)
+
+
+def _carry_out(run: RunConfig, indices: Indices, device: torch.device, tells: bool) -> None:
+    checkpoints = Checkpoints(Path(run.storage) / str(run.name), run)
+
+    def keep(metrics: dict[str, Any], name: str, state: TrainingState | None) -> None:
+        assert state is not None
+        checkpoints.save(name, state)
+        if tells and "epoch" in metrics:
+            tune.report(metrics)
+
+    carry_out(run, indices, device, checkpoints.last(), _unheard, keep)
+
+
+def _unheard(news: News) -> None:
+    """A search's terminal shows trials, not the steps of each."""
+
+
+def _train_below(run: RunConfig, indices: Indices) -> None:
+    """Train in workers of Ray Train, and tell Tune what they write into the run folder."""
+    folder = RunFolder(run.storage, str(run.name))
+    raised: list[BaseException] = []
+
+    def fit() -> None:
+        try:
+            run_training(run, indices, folder, Console(file=io.StringIO()))
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=fit, daemon=True)
+    thread.start()
+    told = 0
+    while thread.is_alive():
+        time.sleep(LOOK_S)
+        told += sum(1 for _ in _tell_new(folder, told))
+    for _ in _tell_new(folder, told):
+        pass
+    if raised:
+        raise raised[0]
+
+
+def _tell_new(folder: RunFolder, told: int) -> Iterator[None]:
+    """Report the validations that were not told yet, one by one."""
+    if not folder.has("metrics.jsonl"):
+        return
+    lines = [json.loads(line) for line in folder.read_text("metrics.jsonl").splitlines()]
+    for line in [line for line in lines if line["split"] == "val"][told:]:
+        tune.report({k: v for k, v in line.items() if isinstance(v, (int, float))})
+        yield
