@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from mtl.report.curves import FAINT, INK, STYLE
 
@@ -188,6 +188,9 @@ def slice_of(
         )  # fmt: skip
         if numbers and log:
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 3.0)))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
         if not numbers:
             axes.set_xticks([place for place, _ in axis.ticks], [word for _, word in axis.ticks])
             axes.set_xlim(-0.1, 1.1)

@@ -119,7 +119,7 @@ def _progress(study: Study, done: list[FrozenTrial]) -> Html:
                 finished.append((float(cost), trial.values[place]))
         if finished:
             draw = charts.best_so_far(finished, objective.text, study.goal.minimize[place])
-            figures.append(_figure(draw, f"Best {objective.text} over compute", 5.6, 3.0))
+            figures.append(_figure(draw, f"Best {objective.text} over compute"))
     curves = [
         (t.number, t.intermediate_values, t.state is TrialState.PRUNED)
         for t in study.trials(*STATE_WORDS)
@@ -130,7 +130,7 @@ def _progress(study: Study, done: list[FrozenTrial]) -> Html:
         watched = study.goal.watched
         draw = charts.intermediate(curves, rungs, chosen(study), watched)
         title = f"{watched} by epoch: best in blue, stopped dashed"
-        figures.append(_figure(draw, title, 5.6, 3.0))
+        figures.append(_figure(draw, title))
     return section("Progress", tag("div", join(figures), "charts")) if figures else Html("")
 
 
@@ -144,7 +144,7 @@ def _fronts(study: Study, done: list[FrozenTrial]) -> Html:
         points = [(trial.values[a], trial.values[b]) for trial in done]
         places = [i for i, trial in enumerate(done) if trial.number in best]
         draw = charts.front(points, places, (names[a], names[b]))
-        figures.append(_figure(draw, f"{names[a]} and {names[b]}", 5.6, 3.2))
+        figures.append(_figure(draw, f"{names[a]} and {names[b]}"))
     rows = [(f"trial {t.number}", *map(shortly, t.values)) for t in done if t.number in best]
     listed = table("Trials that no other beats in all", ("trial", *names), rows)
     return section("Pareto front", tag("div", join(figures), "charts"), listed)
@@ -193,11 +193,12 @@ def _importance(study: Study) -> list[tuple[str, float]]:
     ]
     if len(shared) < 2 or len({trial.values[0] for trial in done}) < 2:
         return []
+    sign = 1.0 if study.goal.minimize[0] else -1.0  # the evaluator asks what makes it small
     found = optuna.importance.get_param_importances(
         study.optuna,
         evaluator=optuna.importance.PedAnovaImportanceEvaluator(),
         params=shared,
-        target=lambda trial: trial.values[0],
+        target=lambda trial: sign * trial.values[0],
     )
     return sorted(found.items(), key=lambda pair: -pair[1])
 

@@ -82,17 +82,17 @@ def write_hparams(study: Study) -> None:
     """Write tensorboard/: every finished or stopped trial's values and metrics for HParams."""
     folder = study.folder / "tensorboard"
     shutil.rmtree(folder, ignore_errors=True)
-    for trial in study.trials(TrialState.COMPLETE, TrialState.PRUNED):
-        outcome = read_outcome(study.run_folder(trial.number), study.space.base)
-        shown = {name: x for name, x in outcome.metrics.items() if "/" not in name}
-        values: list[float] = trial.values if trial.state is TrialState.COMPLETE else []
-        for expression, value in zip(study.goal.objectives, values, strict=False):
-            shown[f"objective {expression.text}"] = value
-        with SummaryWriter(str(folder / f"trial-{trial.number:05d}")) as writer:
+    with SummaryWriter(str(folder)) as writer:
+        for trial in study.trials(TrialState.COMPLETE, TrialState.PRUNED):
+            outcome = read_outcome(study.run_folder(trial.number), study.space.base)
+            shown = {name: x for name, x in outcome.metrics.items() if "/" not in name}
+            values: list[float] = trial.values if trial.state is TrialState.COMPLETE else []
+            for expression, value in zip(study.goal.objectives, values, strict=False):
+                shown[f"objective {expression.text}"] = value
             writer.add_hparams(
                 {name: _plain(value) for name, value in trial.params.items()},
                 {f"search/{name}": float(value) for name, value in shown.items()},
-                name=".",
+                name=f"trial-{trial.number:05d}",
                 global_step=outcome.epochs,
             )
 
