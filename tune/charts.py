@@ -180,10 +180,11 @@ def slice_of(
     def draw(axes: Axes) -> None:
         shown = [i for i, x in enumerate(raw) if axis.places[i] is not None]
         numbers = not axis.ticks
-        xs = [raw[i] if numbers else axis.places[i] for i in shown]
+        xs: list[Any] = [raw[i] if numbers else axis.places[i] for i in shown]
+        ys: list[Any] = [values[i] for i in shown]
         shades = [0.25 + 0.7 * i / max(1, len(raw) - 1) for i in shown]
         axes.scatter(
-            xs, [values[i] for i in shown], c=shades, cmap="Blues", vmin=0, vmax=1, s=22, zorder=3,
+            xs, ys, c=shades, cmap="Blues", vmin=0, vmax=1, s=22, zorder=3,
             edgecolors="#14639e", linewidths=0.5,
         )  # fmt: skip
         if numbers and log:
@@ -232,7 +233,7 @@ def contour(
         axes.set_ylabel(second.name, fontsize=9)
         bar = axes.figure.colorbar(filled, ax=axes)
         bar.ax.tick_params(length=0, labelsize=8)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         bar.set_label(objective, fontsize=9)
 
     return draw
