@@ -20,6 +20,9 @@ import ray
 @pytest.fixture(scope="session")
 def local_cluster() -> Iterator[str]:
     """Address of the session's cluster; processes that are started find it by RAY_ADDRESS."""
+    if ray.is_initialized():  # by the tests of another package
+        yield ray.get_runtime_context().gcs_address
+        return
     context = ray.init(
         address="local",
         num_cpus=8,
