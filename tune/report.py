@@ -158,8 +158,9 @@ def _parameters(study: Study, done: list[FrozenTrial]) -> Html:
     ranks = [0.0] * len(done)
     for rank, i in enumerate(order):
         ranks[i] = rank / max(1, len(done) - 1)
+    best = next((i for i, trial in enumerate(done) if trial.number == chosen(study)), order[-1])
     lines = _figure(
-        charts.parallel(list(axes.values()), ranks, order[-1]),
+        charts.parallel(list(axes.values()), ranks, best),
         f"Finished trials: yellow is good in {objective}, dark is bad, the best one in orange",
         11.5,
         3.4,
