@@ -19,7 +19,7 @@ from tests.cluster.test_train import metrics_of
 from tests.data.unified.set_files import write_folders
 from tests.training.unified_runs import TINY
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = ("det", "seg", "cls")
@@ -105,7 +105,6 @@ def resumed(storage: Path, name: str, address: str) -> str:
     return result.stdout
 
 
-@pytest.mark.slow
 def test_a_run_killed_among_its_teachers_goes_on_to_the_same_numbers(
     straight: Path, local_cluster: str
 ) -> None:
@@ -118,7 +117,6 @@ def test_a_run_killed_among_its_teachers_goes_on_to_the_same_numbers(
     assert all_metrics(run) == all_metrics(straight / "straight")
 
 
-@pytest.mark.slow
 def test_a_run_killed_between_teachers_and_student_keeps_the_teachers(
     straight: Path, local_cluster: str
 ) -> None:
