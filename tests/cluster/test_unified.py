@@ -68,7 +68,7 @@ def test_a_run_leaves_what_the_design_says(straight: Path) -> None:
     assert list((run / "tensorboard").rglob("events.out.tfevents.*"))
     results = run / "results" / "straight" / "val"
     names = {file.name for file in results.iterdir()}
-    assert names == {"detections.json", "pixels.csv", "classes.csv"}
+    assert names == {"detections.json", "pixels.csv", "classes.csv", "per_image.csv"}
     assert "<html" in (run / "report.html").read_text()
 
 
