@@ -20,10 +20,9 @@ from mtl.models.elimination import keep_ratio_at
 from mtl.models.freeze import apply_stage_mode, freeze_parts
 from mtl.models.tracker import TrackerOutput
 from mtl.tasks.condition_scores import SCORES
+from mtl.tasks.loss_means import loss_means
 from mtl.tasks.parameter_groups import backbone_and_rest
 from mtl.tasks.task import Batch, Metrics, Moment, TaskLosses
-
-LOSS_NAMES = ("giou", "l1", "location", "classification", "severity")
 
 
 class TrackingTask:
@@ -97,13 +96,7 @@ class TrackingTask:
     def metrics(self, statistics: dict[str, Tensor]) -> Metrics:
         """`loss/*` and `iou`; with labels also what `mtl.tasks.condition_scores` measures."""
         sums = {name: float(x) for name, x in statistics.items() if x.ndim == 0}
-        metrics: Metrics = {}
-        total = 0.0
-        for name in LOSS_NAMES:
-            if sums.get(f"weight/{name}"):
-                metrics[f"loss/{name}"] = sums[f"loss/{name}"] / sums[f"weight/{name}"]
-                total += self.weights[name] * metrics[f"loss/{name}"]
-        metrics = {"loss/total": total, **metrics, "iou": sums["iou"] / sums["frames"]}
+        metrics = loss_means(sums, self.weights) | {"iou": sums["iou"] / sums["frames"]}
         if self.scores:
             metrics |= self.scores.metrics(statistics)
         metrics["skipped"] = int(sums["skipped"])

@@ -20,6 +20,7 @@ from mtl.losses.unified import UnifiedLosses
 from mtl.models.build import build_model
 from mtl.models.freeze import apply_stage_mode, freeze_parts
 from mtl.models.unified.output import UnifiedOutput
+from mtl.tasks.loss_means import loss_means
 from mtl.tasks.parameter_groups import backbone_and_rest
 from mtl.tasks.task import Batch, Metrics, Moment, TaskLosses
 from mtl.tasks.teachers import Teachers
@@ -140,13 +141,7 @@ class UnifiedTask:
     def metrics(self, statistics: dict[str, Tensor]) -> Metrics:
         """`loss/*`, and of a validation `map`, `map_50`, `miou`, `top1` and their mean `score`."""
         sums = {name: float(x) for name, x in statistics.items() if x.ndim == 0}
-        found: Metrics = {}
-        total = 0.0
-        for name, weight in self.weights.items():
-            if sums.get(f"weight/{name}"):
-                found[f"loss/{name}"] = sums[f"loss/{name}"] / sums[f"weight/{name}"]
-                total += weight * found[f"loss/{name}"]
-        metrics: Metrics = {"loss/total": total, **found}
+        metrics = loss_means(sums, self.weights)
         answered = {
             task: statistics[task].numpy() for task in self.config.tasks if task in statistics
         }
