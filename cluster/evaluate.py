@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,10 +19,10 @@ if (ROOT / "pyproject.toml").exists() and str(ROOT) not in sys.path:
 import cluster.settings  # noqa: F401 - before Ray
 
 # isort: split
-import ray
 from rich.console import Console
 
 from cluster import answering, tracking
+from cluster.ending import exit_status
 from cluster.job import connect
 from cluster.preflight import check_workers, with_gpus
 from mtl.benchmark.plan import Execute
@@ -30,7 +31,6 @@ from mtl.commands.command import Parser
 from mtl.commands.evaluate import add_arguments, request_of
 from mtl.config.schema import EvaluateConfig
 from mtl.config.unified_run import UnifiedEvaluateConfig
-from mtl.errors import MtlError
 from mtl.families.evaluate import evaluate
 from mtl.families.unified_evaluation.plan import Ask
 
@@ -40,9 +40,9 @@ Evaluation = TypeVar("Evaluation", EvaluateConfig, UnifiedEvaluateConfig)
 class OnRay:
     """Models run in actors of the cluster, which is joined or started when it is needed."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, at_end: ExitStack) -> None:
         self._console = console
-        self.started_cluster = False
+        self._at_end = at_end
 
     def tracking(self, config: EvaluateConfig) -> Execute:
         """See `mtl.families.evaluate.Machines.tracking`."""
@@ -53,7 +53,7 @@ class OnRay:
         return answering.on_cluster(self._ready(config).cluster, self._tell)
 
     def _ready(self, config: Evaluation) -> Evaluation:
-        self.started_cluster = connect(config)
+        connect(config, self._at_end)
         config = with_gpus(config)
         check_workers(config.cluster)
         return config
@@ -73,19 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_arguments(parser)
     options = parser.parse_args(arguments)
     console = evaluation_console()
-    machines = OnRay(console)
-    try:
+
+    def carry_out(at_end: ExitStack) -> None:
+        machines = OnRay(console, at_end)
         evaluate(request_of(options), options.teacher, machines, console)
-        return 0
-    except MtlError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on with what is left.", file=sys.stderr)
-        return 130
-    finally:
-        if machines.started_cluster:
-            ray.shutdown()
+
+    return exit_status(carry_out, "stopped; the same command goes on with what is left.")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from typing import Any
 
 import ray
@@ -27,33 +28,34 @@ from mtl.families import Indices, family_of
 from mtl.training.run_folder import RunFolder
 
 
-def connect(config: RunConfig | EvaluateConfig | UnifiedEvaluateConfig) -> bool:
+def connect(config: RunConfig | EvaluateConfig | UnifiedEvaluateConfig, at_end: ExitStack) -> None:
     """Join the cluster this process belongs to, or start one on this machine.
 
     RAY_ADDRESS=local starts one of its own beside those that run here already.
 
-    Returns:
-        Whether a cluster was started, which its starter should shut down.
+    Args:
+        config: of what is to be placed.
+        at_end: shuts down a cluster that was started here.
 
     Raises:
         ResourceError: RAY_ADDRESS names a cluster that does not answer.
     """
     if ray.is_initialized():
-        return False
+        return
     address = os.environ.get("RAY_ADDRESS", "")
     _require_answer(address)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address != "local":
         try:
             ray.init(address="auto", **quiet)
-            return False
+            return
         except ConnectionError:
             pass  # there is none to join
     cluster = config.cluster
     # Logical CPUs: the workers' own, and two for Ray Data's tasks, on however few cores.
     cpus = max(os.cpu_count() or 1, cluster.workers * cluster.cpus_per_worker + 2)
     ray.init(address="local", num_cpus=cpus, object_store_memory=512 << 20, **quiet)
-    return True
+    at_end.callback(ray.shutdown)
 
 
 def _require_answer(address: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
@@ -18,9 +19,9 @@ if (ROOT / "pyproject.toml").exists() and str(ROOT) not in sys.path:
 import cluster.settings  # noqa: F401 - before Ray
 
 # isort: split
-import ray
 from rich.console import Console
 
+from cluster.ending import exit_status
 from cluster.job import connect, run_training
 from cluster.preflight import (
     check_init,
@@ -33,7 +34,7 @@ from cluster.storage import absolute_init, absolute_storage
 from cluster.summary import final_table, publish_report
 from mtl.config.load import load, preset_names
 from mtl.config.schema import RunConfig
-from mtl.errors import ConfigError, MtlError
+from mtl.errors import ConfigError
 from mtl.families import family_of
 from mtl.training.run_folder import RunFolder
 
@@ -94,34 +95,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if any(word in ("-h", "--help") for word in words):
         print(USAGE)
         return 0
+    stopped = "stopped; the same command with resume=true and this name goes on."
+    return exit_status(lambda at_end: train(words, at_end), stopped)
+
+
+def train(words: Sequence[str], at_end: ExitStack) -> None:
+    """Train the run that these command-line words ask for.
+
+    Raises:
+        MtlError: in one sentence; what was trained until then is kept.
+    """
     console = Console(highlight=False, soft_wrap=True)
-    started_cluster = False
-    try:
-        config = resolve(words)
-        folder = RunFolder(config.storage, str(config.name))
-        check_name(config, folder)
-        check_init(config)
-        console.print(f"run '{config.name}' in {folder.path}", markup=False)
-        indices = family_of(config).indices()
-        for split, index in indices.named().items():
-            for reason, count in index.skipped.items():
-                console.print(f"{split}: {count} left out: {reason}", style="yellow", markup=False)
-        started_cluster = connect(config)
-        config = with_gpus(config)
-        check_resources(config)
-        run_training(config, indices, folder, console)
-        publish_report(folder)
-        final_table(folder, config, console)
-        return 0
-    except MtlError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; the same command with resume=true and this name goes on.", file=sys.stderr)
-        return 130
-    finally:
-        if started_cluster:
-            ray.shutdown()
+    config = resolve(words)
+    folder = RunFolder(config.storage, str(config.name))
+    check_name(config, folder)
+    check_init(config)
+    console.print(f"run '{config.name}' in {folder.path}", markup=False)
+    indices = family_of(config).indices()
+    for split, index in indices.named().items():
+        for reason, count in index.skipped.items():
+            console.print(f"{split}: {count} left out: {reason}", style="yellow", markup=False)
+    connect(config, at_end)
+    config = with_gpus(config)
+    check_resources(config)
+    run_training(config, indices, folder, console)
+    publish_report(folder)
+    final_table(folder, config, console)
 
 
 if __name__ == "__main__":

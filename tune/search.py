@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
@@ -20,13 +21,13 @@ if str(ROOT / "tune") in sys.path:
 import cluster.settings  # noqa: F401 - before Ray
 
 # isort: split
-import ray
 from rich.console import Console
 
+from cluster.ending import exit_status
 from cluster.job import connect
 from cluster.preflight import check_init, check_resources, with_gpus
 from cluster.storage import absolute_storage
-from mtl.errors import ConfigError, MtlError, RunExistsError
+from mtl.errors import ConfigError, RunExistsError
 from mtl.families import family_of
 from tune.check import check
 from tune.config import SearchConfig
@@ -119,50 +120,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if any(word in ("-h", "--help") for word in words):
         print(USAGE)
         return 0
+    stopped = "stopped; resume=true with this name goes on with every trial kept."
+    return exit_status(lambda at_end: run_search(words, at_end), stopped)
+
+
+def run_search(words: Sequence[str], at_end: ExitStack) -> None:
+    """Run the search that these command-line words ask for.
+
+    Raises:
+        MtlError: in one sentence; every trial that ended is kept.
+        KeyboardInterrupt: trials are left because somebody stopped them.
+    """
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-    started_cluster = False
-    try:
-        search = resolve(words)
-        folder = Path(search.storage) / str(search.name)
-        check_folder(search, folder)
-        base = base_run(search)
-        space = Space(search.space, base)
-        goal = check(search, space)
-        check_init(base)
-        warm = earlier_bests(search, space)
-        console.print(f"search '{search.name}' in {folder}", markup=False)
-        indices = family_of(base).indices()
-        started_cluster = connect(base)
-        space.base = with_gpus(base)
-        check_resources(space.base)
-        placement = place(search, space.base, indices, folder.parent, console)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / SEARCH_FILE).write_text(to_yaml(search), encoding="utf-8")
-        study = Study(folder, search, space, goal)
-        study.enqueue_first(warm)
-        shared = None if reads_own_data(space) else indices
-        if study.left:
-            with ShownStudy(study, placement.concurrent, console) as shown:
-                run_trials(shown, study.left, shared, placement)
-        if study.left:
-            raise KeyboardInterrupt
-        reruns = ShownReruns(study, console)
-        if reruns.left:
-            run_trials(reruns, len(reruns.left), shared, placement)
-        if ShownReruns(study, console).left:
-            raise KeyboardInterrupt
-        publish(study)
-        final_words(study, console)
-        return 0
-    except MtlError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; resume=true with this name goes on with every trial kept.", file=sys.stderr)
-        return 130
-    finally:
-        if started_cluster:
-            ray.shutdown()
+    search = resolve(words)
+    folder = Path(search.storage) / str(search.name)
+    check_folder(search, folder)
+    base = base_run(search)
+    space = Space(search.space, base)
+    goal = check(search, space)
+    check_init(base)
+    warm = earlier_bests(search, space)
+    console.print(f"search '{search.name}' in {folder}", markup=False)
+    indices = family_of(base).indices()
+    connect(base, at_end)
+    space.base = with_gpus(base)
+    check_resources(space.base)
+    placement = place(search, space.base, indices, folder.parent, console)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / SEARCH_FILE).write_text(to_yaml(search), encoding="utf-8")
+    study = Study(folder, search, space, goal)
+    study.enqueue_first(warm)
+    shared = None if reads_own_data(space) else indices
+    if study.left:
+        with ShownStudy(study, placement.concurrent, console) as shown:
+            run_trials(shown, study.left, shared, placement)
+    if study.left:
+        raise KeyboardInterrupt
+    reruns = ShownReruns(study, console)
+    if reruns.left:
+        run_trials(reruns, len(reruns.left), shared, placement)
+    if ShownReruns(study, console).left:
+        raise KeyboardInterrupt
+    publish(study)
+    final_words(study, console)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,32 @@
+"""How a command ends: with its work done, or with one sentence and a status that is not zero."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from mtl.errors import MtlError
+
+
+def exit_status(carry_out: Callable[[ExitStack], None], stopped: str) -> int:
+    """Run a command's work; what it started is ended whatever happens.
+
+    Args:
+        carry_out: the work; what must be undone at its end, such as a cluster that was started, it
+            leaves on the stack.
+        stopped: the sentence for somebody who stopped it by hand.
+
+    Returns:
+        0, 1 after an error that a user can act on, 130 after Ctrl-C.
+    """
+    with ExitStack() as at_end:
+        try:
+            carry_out(at_end)
+        except MtlError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print(stopped, file=sys.stderr)
+            return 130
+    return 0
