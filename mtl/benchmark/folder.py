@@ -9,30 +9,18 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
+from mtl.benchmark.claimed_folder import ClaimedFolder, Content, are_entries
 from mtl.benchmark.entrants import Entrant
 from mtl.benchmark.following import Followed, keep, kept
 from mtl.benchmark.plan import Item, Plan, sequence_digest
 from mtl.data.frame_index import Sequence
 from mtl.errors import DataError, RunExistsError, ShapeError
-from mtl.files import write_atomically
-
-CONFIG_FILE = "config.json"
 
 
-class EvaluationFolder:
-    """Where an evaluation keeps its files."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    @property
-    def results(self) -> Path:
-        """Folder that holds the trackers' folders."""
-        return self.path / "results"
+class EvaluationFolder(ClaimedFolder):
+    """Where an evaluation of trackers keeps its files."""
 
     def claim(self, plan: Plan) -> None:
         """Make the folder this plan's, or find that it is already.
@@ -43,19 +31,15 @@ class EvaluationFolder:
             RunExistsError: if the folder holds results of other trackers or other data.
             DataError: if its config.json cannot be read, or it is a folder of something else.
         """
-        file = self.path / CONFIG_FILE
         trackers = {e.name: {"digest": e.digest, "source": e.source} for e in plan.entrants}
         sequences = {s.name: sequence_digest(s) for s in plan.sequences}
-        if file.exists():
-            before = _read(file)
-            self._require_same(before, plan, trackers, sequences)
-            sequences = {**before["sequences"], **sequences}
-        elif self.path.is_dir() and any(self.path.iterdir()):
-            raise DataError(
-                f"{self.path} is not empty and no folder of an evaluation; give --out a new folder."
-            )
         content = {"trackers": trackers, "data": plan.about, "sequences": sequences}
-        write_atomically(file, (json.dumps(content, indent=1) + "\n").encode())
+
+        def join(before: Content) -> Content:
+            self._require_same(before, plan, trackers, sequences)
+            return {**content, "sequences": {**before["sequences"], **sequences}}
+
+        self.write_claim(content, _is_sound, join)
 
     def _require_same(
         self,
@@ -110,18 +94,6 @@ class EvaluationFolder:
         return waiting, broken
 
 
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        trackers, sequences = content["trackers"], content["sequences"]
-        sound = all({"digest", "source"} <= entry.keys() for entry in trackers.values())
-        sound = sound and all(isinstance(digest, str) for digest in sequences.values())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        sound = False
-    if not sound:
-        raise DataError(
-            f"{file} is no readable config of an evaluation; give --out another folder, or delete "
-            "this file to begin again."
-        )
-    result: dict[str, Any] = content
-    return result
+def _is_sound(content: Content) -> bool:
+    digests = content["sequences"].values()
+    return are_entries(content["trackers"]) and all(isinstance(one, str) for one in digests)

@@ -11,33 +11,22 @@
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from mtl.benchmark.claimed_folder import ClaimedFolder, Content, are_entries
 from mtl.config.unified import UnifiedTaskName
-from mtl.errors import DataError, RunExistsError
+from mtl.errors import RunExistsError
 from mtl.families.unified_answering import Gathered
 from mtl.families.unified_evaluation.plan import Entrant, Plan, data_digests
 from mtl.files import write_atomically
 from mtl.tasks.unified import sides_of
 
-CONFIG_FILE = "config.json"
 
-
-class EvaluationFolder:
-    """Where an evaluation keeps its files."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    @property
-    def results(self) -> Path:
-        """Folder that holds the models' folders."""
-        return self.path / "results"
+class EvaluationFolder(ClaimedFolder):
+    """Where an evaluation of unified models keeps its files."""
 
     def claim(self, plan: Plan) -> None:
         """Make the folder this plan's, or find that it is already; more models may join.
@@ -46,32 +35,32 @@ class EvaluationFolder:
             RunExistsError: if the folder holds an evaluation of other models or other data.
             DataError: if its config.json cannot be read, or it is a folder of something else.
         """
-        file = self.path / CONFIG_FILE
         models = {
             one.name: {"digest": one.digest, "source": one.source}
             for one in plan.entrants[: plan.num_compared]
         }
         data = {"split": plan.split, "images": data_digests(plan.index)}
-        if file.exists():
-            before = _read(file)
-            for name, entry in before["models"].items():
-                if models.get(name, {}).get("digest") != entry["digest"]:
-                    raise RunExistsError(
-                        f"{self.path} holds the evaluation of '{name}' ({entry['source']}, "
-                        f"{entry['digest'][:15]}), which is not what this command calls so; name "
-                        "that model too, or give --out another folder."
-                    )
-            if before["data"] != data:
-                raise RunExistsError(
-                    f"{self.path} holds results on other data (split {before['data']['split']}, or "
-                    "other images or labels); give --out another folder."
-                )
-        elif self.path.is_dir() and any(self.path.iterdir()):
-            raise DataError(
-                f"{self.path} is not empty and no folder of an evaluation; give --out a new folder."
-            )
         content = {"models": models, "data": data}
-        write_atomically(file, (json.dumps(content, indent=1) + "\n").encode())
+
+        def join(before: Content) -> Content:
+            self._require_same(before, models, data)
+            return content
+
+        self.write_claim(content, _is_sound, join)
+
+    def _require_same(self, before: Content, models: Content, data: Content) -> None:
+        for name, entry in before["models"].items():
+            if models.get(name, {}).get("digest") != entry["digest"]:
+                raise RunExistsError(
+                    f"{self.path} holds the evaluation of '{name}' ({entry['source']}, "
+                    f"{entry['digest'][:15]}), which is not what this command calls so; name "
+                    "that model too, or give --out another folder."
+                )
+        if before["data"] != data:
+            raise RunExistsError(
+                f"{self.path} holds results on other data (split {before['data']['split']}, or "
+                "other images or labels); give --out another folder."
+            )
 
     def keep(self, plan: Plan, entrant: Entrant, task: UnifiedTaskName, found: Gathered) -> None:
         """Keep the answers to a task."""
@@ -104,18 +93,7 @@ def _key(plan: Plan, entrant: Entrant, task: UnifiedTaskName) -> str:
     return f"{entrant.digest} {task} {images} {side} {short_side} {plan.data.on_error}"
 
 
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        models, data = content["models"], content["data"]
-        sound = all({"digest", "source"} <= entry.keys() for entry in models.values())
-        sound = sound and isinstance(data["split"], str) and isinstance(data["images"], dict)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        sound = False
-    if not sound:
-        raise DataError(
-            f"{file} is no readable config of an evaluation of unified models; give --out another "
-            "folder."
-        )
-    result: dict[str, Any] = content
-    return result
+def _is_sound(content: Content) -> bool:
+    data = content["data"]
+    sound = isinstance(data["split"], str) and isinstance(data["images"], dict)
+    return sound and are_entries(content["models"])
