@@ -129,11 +129,10 @@ def _resampled(
 ) -> np.ndarray:
     """(R, C, 10) average precisions of sets drawn anew."""
     matches = match(truth, found, num_images, num_classes)
-    return np.array(
+    return np.concatenate(
         [
-            [average_precision(one, weights) for one in matches]
-            for chunk in redraws(num_images, SEEDS["det"], resamples)
-            for weights in chunk
+            np.stack([average_precision(one, weights) for one in matches], axis=1)
+            for weights in redraws(num_images, SEEDS["det"], resamples)
         ]
     )
 

@@ -82,27 +82,38 @@ def match(
 
 
 def average_precision(matches: ClassMatches, weights: np.ndarray) -> np.ndarray:
-    """AP of a class at each IoU threshold, image i counted weights[i] times.
+    """AP of a class at each IoU threshold, image i of resample r counted weights[r, i] times.
+
+    Precision only matters where recall grows, so wrong boxes are counted once, by image, between
+    one right box and the next; a resample is then a product with its weights.
 
     Args:
         matches: of the class.
-        weights: (N,) whole numbers of at least 0.
+        weights: (R, N) whole numbers of at least 0.
 
     Returns:
-        (T,) float64; NaN where no true box has weight.
+        (R, T) float64; NaN where no true box has weight.
     """
-    required = float(matches.required @ weights)
-    if required == 0:
-        return np.full(len(THRESHOLDS), np.nan)
-    weight = weights[matches.images].astype(np.float64)
-    right = np.cumsum(matches.right * weight, axis=1)
-    wrong = np.cumsum(matches.wrong * weight, axis=1)
-    recall = right / required
-    precision = right / np.maximum(right + wrong, np.spacing(1))
-    best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    best = np.concatenate([best, np.zeros((len(best), 1))], axis=1)  # recall that is never reached
-    places = [np.searchsorted(row, RECALLS, side="left") for row in recall]
-    return np.array([row[at].mean() for row, at in zip(best, places, strict=True)])
+    weights = weights.astype(np.float64)
+    required = weights @ matches.required
+    known = required > 0
+    values = np.full((len(weights), len(THRESHOLDS)), np.nan)
+    values[known] = 0.0
+    for column, (right, wrong) in enumerate(zip(matches.right, matches.wrong, strict=True)):
+        places, misses = np.flatnonzero(right), np.flatnonzero(wrong)
+        if not len(places):
+            continue
+        next_right = np.searchsorted(places, misses)
+        before = np.zeros((len(places) + 1, weights.shape[1]))
+        np.add.at(before, (next_right, matches.images[misses]), 1.0)
+        lost = weights[known] @ before[:-1].cumsum(axis=0).T
+        gained = weights[known][:, matches.images[places]].cumsum(axis=1)
+        precision = gained / np.maximum(gained + lost, np.spacing(1))
+        best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        reached = np.searchsorted(RECALLS, gained / required[known, None], side="right")
+        newly = np.diff(reached, axis=1, prepend=0)  # recall points first reached at each right box
+        values[known, column] = (best * newly).sum(axis=1) / len(RECALLS)
+    return values
 
 
 def _match_image(iou: np.ndarray, crowd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

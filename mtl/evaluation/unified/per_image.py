@@ -33,7 +33,7 @@ def image_precisions(
                 one.wrong[:, mine],
                 one.required[image : image + 1],
             )
-            total[image] += average_precision(alone, np.ones(1)).mean()
+            total[image] += average_precision(alone, np.ones((1, 1))).mean()
             classes[image] += 1
     return np.where(classes > 0, total / np.maximum(classes, 1), np.nan)
 

@@ -12,7 +12,7 @@ IMAGES, CLASSES = 14, 3
 
 def weighted(truth, found, weights) -> np.ndarray:
     matches = match(truth, found, len(weights), CLASSES)
-    return np.array([average_precision(one, weights) for one in matches])
+    return np.stack([average_precision(one, weights[None])[0] for one in matches])
 
 
 def repeated(boxes, weights):
@@ -56,3 +56,14 @@ def test_a_class_without_true_or_found_boxes() -> None:
     assert np.isnan(got[0]).all()
     assert (got[2] == 0).all()
     assert (got[1] > 0).any()
+
+
+def test_resamples_together_are_each_by_itself() -> None:
+    truth, found = random_boxes(3, IMAGES, CLASSES)
+    weights = np.random.default_rng(3).multinomial(IMAGES, np.full(IMAGES, 1 / IMAGES), size=20)
+    weights[7] = 0  # no image at all
+    for one in match(truth, found, IMAGES, CLASSES):
+        alone = [average_precision(one, row[None])[0] for row in weights]
+        together = average_precision(one, weights)
+        np.testing.assert_allclose(together, alone, atol=1e-12)
+        assert np.isnan(together[7]).all()
