@@ -33,7 +33,7 @@ from mtl.tasks.task import Metrics, Task
 from mtl.tasks.teachers import Teachers
 from mtl.tasks.unified import UnifiedTask
 from mtl.tasks.unified_answers import score_of
-from mtl.tracking.finished_model import read_model
+from mtl.tracking.finished_model import FinishedModel, read_model
 
 
 class Answered(NamedTuple):
@@ -73,20 +73,19 @@ class UnifiedFamily:
         config = self.config
         if not config.taught:
             return config
-        given = {task: config.teachers.path(task) for task in config.tasks}
+        given = self._given_teachers()
         places: dict[Any, str] = {
-            task: absolute(path) if path else self._place(task) for task, path in given.items()
+            task: given.get(task) or self._place(task) for task in config.tasks
         }
-        ours = [task for task in config.tasks if places[task] == self._place(task)]
+        ours = [task for task in config.tasks if task not in given]
         stage = config.stages.get("teachers")
         if ours and (stage is None or not stage.epochs):
             raise ConfigError(
                 f"the run needs a teacher of {ours[0]}: give teachers.{ours[0]}=PATH of one, "
                 "stages.teachers.epochs=N to train it, or loss.distillation.weight=0 to do without."
             )
-        for task in config.tasks:
-            if task not in ours:
-                self._read_teacher(task, places[task])
+        for task, place in given.items():
+            self._read_teacher(task, place)
         return config.model_copy(update={"teachers": config.teachers.model_copy(update=places)})
 
     def indices(self) -> Indices:
@@ -109,6 +108,9 @@ class UnifiedFamily:
             final[split] = val if split == "val" and val else self._index(split)
         for other in (*final.values(), *([] if val is None else [val])):
             other.require_classes(train.class_names, "the training split")
+        for task, place in self._given_teachers().items():
+            names = self._read_teacher(task, place).unified_classes
+            train.only([task]).require_classes(names, f"teachers.{task}={place}")
         return Indices(train, val, final)
 
     def task(self, indices: Indices, device: torch.device) -> Task:
@@ -252,11 +254,22 @@ class UnifiedFamily:
             CheckpointError: as `_read_teacher`.
         """
         return {
-            task: self._read_teacher(task, str(self.config.teachers.path(task))).to(device)
+            task: self._read_teacher(task, str(self.config.teachers.path(task))).model.to(device)
             for task in self.config.tasks
         }
 
-    def _read_teacher(self, task: UnifiedTaskName, place: str) -> nn.Module:
+    def _given_teachers(self) -> dict[UnifiedTaskName, str]:
+        """Where the teachers are that this run does not train itself."""
+        if not self.config.taught:
+            return {}
+        places = {task: self.config.teachers.path(task) for task in self.config.tasks}
+        return {
+            task: absolute(place)
+            for task, place in places.items()
+            if place is not None and place != self._place(task)
+        }
+
+    def _read_teacher(self, task: UnifiedTaskName, place: str) -> FinishedModel:
         """A teacher, which has learned its task and is the same network as the student.
 
         Raises:
@@ -280,4 +293,4 @@ class UnifiedFamily:
                 f"teachers.{task}={place} must be the same network as the student: model.{key} is "
                 f"{theirs[key]} there and {mine[key]} here; {advice}"
             )
-        return found.model
+        return found

@@ -15,6 +15,7 @@ from torch import nn
 
 from mtl.config.schema import RunConfig, TrackerConfig
 from mtl.config.tracker_run import as_tracker
+from mtl.config.unified import UNIFIED_TASKS, UnifiedTaskName
 from mtl.data.storage import absolute, is_remote, join, read_bytes
 from mtl.errors import CheckpointError
 from mtl.models.model_file import MODEL_FILE, open_model, read_header
@@ -34,6 +35,12 @@ class FinishedModel(NamedTuple):
     """That it was trained with."""
     classes: Any
     """Names of its outputs: a list, or lists by task; empty where they are not known."""
+
+    @property
+    def unified_classes(self) -> dict[UnifiedTaskName, tuple[str, ...]]:
+        """Names of a unified model's outputs, by task; empty where they are not known."""
+        known = self.classes if isinstance(self.classes, dict) else {}
+        return {task: tuple(known[task]) for task in UNIFIED_TASKS if task in known}
 
     def on(self, device: torch.device | None) -> tuple[OnlineModel, TrackerConfig, torch.device]:
         """What a tracker is made of, on a device; none: a GPU where there is one.

@@ -10,7 +10,7 @@ import torch
 from mtl.config.load import load, load_text, to_yaml
 from mtl.config.schema import RunConfig
 from mtl.config.unified_run import UnifiedRunConfig
-from mtl.errors import CheckpointError, ConfigError
+from mtl.errors import CheckpointError, ConfigError, DataError
 from mtl.families import family_of
 from mtl.families.unified import UnifiedFamily
 from mtl.models.build import build_model
@@ -25,10 +25,10 @@ def prepared(tmp_path: Path, *words: str) -> UnifiedRunConfig:
     return UnifiedFamily(config_of(f"storage={tmp_path}", "name=run", *words)).prepared()
 
 
-def saved(folder: Path, config: RunConfig) -> Path:
-    """A run folder with fresh weights."""
+def saved(folder: Path, config: RunConfig, names: dict[str, tuple[str, ...]] | None = None) -> Path:
+    """A run folder with fresh weights, and what its outputs are called."""
     folder.mkdir(parents=True)
-    classes = {} if isinstance(config, UnifiedRunConfig) else None
+    classes = names or {} if isinstance(config, UnifiedRunConfig) else None
     weights = build_model(config).state_dict()
     save_model(folder / "model.safetensors", weights, config, {}, classes=classes)
     return folder
@@ -65,6 +65,21 @@ def test_a_teacher_that_is_given_is_not_trained(
     config = prepared(tmp_path, "teachers.seg=mine")
     assert config.teachers.seg == str(place)  # workers start elsewhere
     assert [run.train_type for run in family_of(config).first()] == ["det", "cls"]
+
+
+def test_a_teacher_of_classes_in_another_order_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    teacher = family_of(prepared(tmp_path)).first()[0]
+    learned = UnifiedFamily(prepared(tmp_path)).indices().train.class_names["det"]
+    right = saved(tmp_path / "right", teacher, {"det": learned})
+    UnifiedFamily(prepared(tmp_path, f"teachers.det={right}")).indices()
+    place = saved(tmp_path / "wrong", teacher, {"det": learned[::-1]})
+    config = prepared(tmp_path, f"teachers.det={place}")
+    with pytest.raises(DataError) as caught:
+        UnifiedFamily(config).indices()
+    assert str(caught.value) == (
+        f"class 0 of the det data must be '{learned[-1]}' as for teachers.det={place}, got "
+        f"'{learned[0]}'; give data with the same classes in the same order."
+    )
 
 
 def test_joint_training_begins_with_what_the_teachers_left(tmp_path: Path) -> None:

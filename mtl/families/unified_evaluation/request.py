@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mtl.benchmark.entrants import model_names
 from mtl.benchmark.request import split_words
@@ -119,9 +118,7 @@ class _Makers:
                 f"{found.source} has {wrong.key}={wrong.got}, but the {wrong.task} data here need "
                 f"{wrong.wanted}; give data with the classes that it was trained for."
             )
-        known = found.classes if isinstance(found.classes, dict) else {}
-        names: Any = {task: tuple(classes) for task, classes in known.items()}
-        index.require_classes(names, f"the model {found.source}")
+        index.require_classes(found.unified_classes, f"the model {found.source}")
         sized = self._data.model_copy(update={"sizes": config.data.sizes})
         data = load_evaluation(UnifiedEvaluateConfig(data=sized), self._overrides).data
         return Entrant(
