@@ -82,12 +82,20 @@ def run_training(config: RunConfig, indices: Indices, folder: RunFolder, console
     with Display(console, board):
         if first := family_of(config).first():
             folder.write_text("config.yaml", to_yaml(config))  # from here on it can be resumed
-            _train_first(first, board, console)
+            train_runs(first, board, console)
         _train(config, folder, Job(config, ray.put(indices), board), console)
 
 
-def _train_first(runs: Sequence[RunConfig], board: Any, console: Console) -> None:
+def train_runs(runs: Sequence[RunConfig], board: Any, console: Console, label: str = "") -> None:
     """Train runs that do not depend on each other, as many at a time as the cluster places.
+
+    Each after the runs that it needs itself; those that have ended are left as they are.
+
+    Args:
+        runs: to be trained.
+        board: for their news.
+        console: of the driver.
+        label: of the run that needs them, in front of their names; empty where there is one only.
 
     Raises:
         MtlError: one of them ended before its time; the others were brought to their end first.
@@ -96,16 +104,16 @@ def _train_first(runs: Sequence[RunConfig], board: Any, console: Console) -> Non
     for config in runs:
         folder = RunFolder(config.storage, str(config.name))
         if folder.finished():
-            console.print(f"{config.name}: done already", markup=False)
+            console.print(f"{label}{config.name}: done already", markup=False)
             continue
         indices = ray.put(family_of(config).indices())
-        job = Job(config, indices, board, label=str(config.name))
+        job = Job(config, indices, board, label=f"{label}{config.name}")
         waiting.append((config, folder, job))
     if not waiting:
         return
     pool = ThreadPoolExecutor(places(runs[0].cluster, ray.cluster_resources(), len(waiting)))
     try:
-        futures = [pool.submit(_train, *each, console) for each in waiting]
+        futures = [pool.submit(_train_after, *each, console) for each in waiting]
         for future in as_completed(futures):
             future.exception()
         for future in futures:
@@ -114,6 +122,17 @@ def _train_first(runs: Sequence[RunConfig], board: Any, console: Console) -> Non
         pool.shutdown(wait=False, cancel_futures=True)
     for _, folder, _ in waiting:
         publish_report(folder)
+
+
+def _train_after(config: RunConfig, folder: RunFolder, job: Job, console: Console) -> None:
+    """Train a run after those it needs.
+
+    Raises:
+        MtlError: it, or one of them, ended before its time.
+    """
+    if first := family_of(config).first():
+        train_runs(first, job.board, console, label=f"{job.label}/")
+    _train(config, folder, job, console)
 
 
 def places(cluster: ClusterConfig, have: Mapping[str, float], wanted: int) -> int:

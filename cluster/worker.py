@@ -21,7 +21,6 @@ from cluster.reporter import Keep, RunReporter, keep_in_ray_train
 from mtl.config.schema import RunConfig
 from mtl.families import Family, Indices, family_of
 from mtl.models.model_file import load_model
-from mtl.models.weights import start_from
 from mtl.training.distributed import gather_objects, world
 from mtl.training.loop import Run, train
 from mtl.training.plan import plan_of
@@ -83,18 +82,15 @@ def carry_out(
     task = family.task(indices, device)
     seed_weights(config.seed)
     model = task.build_model()
-    started = None
-    if config.model.init and not state.model:
-        started = start_from(model, Path(config.model.init))
+    started = [] if state.model else family.start(model)
     model = model.to(device)
     folder = RunFolder(config.storage, str(config.name))
     writer = None if rank else RunWriter(folder, config, state.step, task.class_names)
     reporter = RunReporter(config, post, keep, writer, len(state.history))
     if rank == 0 and state.step:
         reporter.message(f"going on at step {state.step} of run '{config.name}'")
-    if rank == 0 and started:
-        for line in (started.summary(), *started.notes):
-            reporter.message(line)
+    for line in started if rank == 0 else ():
+        reporter.message(line)
     batches = RayBatches(config, family, indices, device)
     train(Run(config, task, model, device, batches, reporter), state)
     if not state.finished:

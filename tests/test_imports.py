@@ -27,7 +27,7 @@ BELOW = {
     "training": {"conditions", "config", "data", "models", "losses", "tasks"},
     "comparison": {"conditions", "config", "data", "models", "tasks", "training"},
     "families": {"config", "data", "models", "evaluation", "tracking", "report", "benchmark"}
-    | {"tasks", "training"},
+    | {"losses", "tasks", "training"},
 }
 FREE = {"errors", "files"}
 

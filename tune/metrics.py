@@ -40,8 +40,8 @@ def epoch_metrics(config: RunConfig) -> tuple[str, ...]:
         boxes = ("iou", "loss/total", "loss/giou", "loss/l1", "loss/location")
         return boxes + (CONDITION_METRICS[answers] if answers else ())
     assert isinstance(config, UnifiedRunConfig)
-    tasks = [name for task in config.tasks for name in TASK_METRICS[task]]
-    losses = [f"loss/{LOSS_OF[task]}" for task in config.tasks]
+    tasks = [name for task in config.validated for name in TASK_METRICS[task]]
+    losses = [f"loss/{LOSS_OF[task]}" for task in config.validated]
     return ("score", *tasks, "loss/total", *losses)
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import PositiveInt, model_validator
 
 from mtl.config.base import Config
+from mtl.config.retention import RetentionConfig
 from mtl.config.run import RunConfig
 from mtl.config.training import CheckpointConfig, ClusterConfig, StageConfig
 from mtl.config.unified import (
@@ -67,8 +68,9 @@ class UnifiedEvaluateConfig(Config):
 class UnifiedRunConfig(RunConfig):
     """A run of the unified model."""
 
-    train_type: Literal["all", "det", "seg", "cls"] = "all"
-    """All tasks, taught by teachers; or a teacher of one."""
+    train_type: Literal["all", "det", "seg", "cls", "sequential"] = "all"
+    """All tasks, taught by teachers; or a teacher of one; or one task after another, as
+    `retention` says, each by the stage of the teachers."""
     data: UnifiedDataConfig = UnifiedDataConfig()
     """Images and labels."""
     augmentation: UnifiedAugmentationConfig = UnifiedAugmentationConfig()
@@ -79,19 +81,36 @@ class UnifiedRunConfig(RunConfig):
     """Losses, and what the teachers teach."""
     teachers: TeachersConfig = TeachersConfig()
     """Where the teachers are, or how they are made."""
+    retention: RetentionConfig = RetentionConfig()
+    """Learning tasks one after another."""
     checkpoint: CheckpointConfig = CheckpointConfig(metric="score")
-    """Resumable state; `score` is the mean of map, miou and top1, of those that are trained."""
+    """Resumable state; `score` is the mean of map, miou and top1, of those that are validated: all
+    that are trained, or of tasks learned one after another the one being learned."""
     evaluation: UnifiedEvaluationConfig = UnifiedEvaluationConfig()
     """Evaluation at the end."""
 
     @property
     def tasks(self) -> tuple[UnifiedTaskName, ...]:
-        """Tasks that are trained: wanted, and with data."""
+        """Tasks that are trained: wanted, and with data; while replaying, the earlier ones too."""
+        if self.train_type == "sequential":
+            return self.learned if self.retention.method == "replay" else self.validated
         return tuple(
             task
             for task in UNIFIED_TASKS
             if self.train_type in ("all", task) and task in self.data.tasks
         )
+
+    @property
+    def validated(self) -> tuple[UnifiedTaskName, ...]:
+        """Tasks that choose the best weights."""
+        return self.retention.order[-1:] if self.train_type == "sequential" else self.tasks
+
+    @property
+    def learned(self) -> tuple[UnifiedTaskName, ...]:
+        """Tasks that the model knows at the end and is evaluated on."""
+        if self.train_type == "sequential":
+            return tuple(task for task in UNIFIED_TASKS if task in self.retention.order)
+        return self.tasks
 
     @property
     def taught(self) -> bool:
@@ -119,13 +138,21 @@ class UnifiedRunConfig(RunConfig):
             raise ValueError(
                 f"stages.{unknown[0]} is no stage of unified; stages are {', '.join(STAGES)}"
             )
+        missing = [task for task in self.learned if task not in self.data.tasks]
+        if missing:
+            raise ValueError(
+                f"train_type=sequential has no data of {missing[0]}; set data.{missing[0]}_root, "
+                "or leave it out of retention.order"
+            )
         if not self.tasks:
             raise ValueError(
                 f"train_type={self.train_type} has no data; set data.{self.train_type}_root, or no "
                 "root at all for the embedded scenes"
             )
         size, workers = self.teachers.batch_size, self.cluster.workers
-        trained = self.taught and any(self.teachers.path(task) is None for task in self.tasks)
+        sequential = self.train_type == "sequential"
+        needed = self.retention.order[:1] if sequential else self.tasks if self.taught else ()
+        trained = any(self.teachers.path(task) is None for task in needed)
         if trained and (size % workers or size > self.training.samples_per_epoch):
             raise ValueError(
                 f"teachers.batch_size {size} must be a multiple of cluster.workers {workers} and "

@@ -91,6 +91,19 @@ class Family(Protocol):
             CheckpointError: a model that it needs cannot be read.
         """
 
+    def start(self, model: nn.Module) -> list[str]:
+        """Give the model of a new run the weights it starts from, if it has any.
+
+        Args:
+            model: as its task made it, on the CPU.
+
+        Returns:
+            Lines that say what was taken from where.
+
+        Raises:
+            CheckpointError: the weights cannot be read or do not fit.
+        """
+
     def sampler(self, index: Any, training: bool) -> Sampler:
         """Samples of a split, on this machine."""
 

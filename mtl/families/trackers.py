@@ -20,6 +20,7 @@ from mtl.errors import ConfigError
 from mtl.evaluation.one_pass import SequenceScore, summarize
 from mtl.families.family import Indices
 from mtl.models.tracker import OnlineModel
+from mtl.models.weights import start_from
 from mtl.report.contents import TRACKERS, Contents
 from mtl.report.frames import Picture
 from mtl.report.tracked_pictures import tracked_pictures
@@ -69,6 +70,11 @@ class TrackerFamily:
     def task(self, indices: Indices, device: torch.device) -> Task:
         """See `Family.task`."""
         return build_task(self.config, indices.train)
+
+    def start(self, model: nn.Module) -> list[str]:
+        """See `Family.start`: `model.init`."""
+        init = self.config.model.init
+        return start_from(model, Path(init)).told() if init else []
 
     def sampler(self, index: FrameIndex, training: bool) -> ClipSampler:
         """See `Family.sampler`."""

@@ -27,10 +27,11 @@ from mtl.families.unified_pictures import draw_answer, titled
 from mtl.families.unified_results import read_image_scores, write_results
 from mtl.families.unified_scores import readable_images, score_model, wrong_count
 from mtl.models.model_file import MODEL_FILE
+from mtl.models.weights import start_from
 from mtl.report.contents import UNIFIED, Contents
 from mtl.report.frames import Picture
 from mtl.tasks.task import Metrics, Task
-from mtl.tasks.teachers import Teachers
+from mtl.tasks.teachers import Teachers, joint_lessons
 from mtl.tasks.unified import UnifiedTask
 from mtl.tasks.unified_answers import score_of
 from mtl.tracking.finished_model import FinishedModel, read_model
@@ -54,8 +55,8 @@ class UnifiedFamily:
 
     @property
     def contents(self) -> Contents:
-        """See `Family.contents`: of the tasks that are trained."""
-        mine = [MAIN_METRIC[task] for task in self.config.tasks]
+        """See `Family.contents`: of the tasks that are validated."""
+        mine = [MAIN_METRIC[task] for task in self.config.validated]
         best = tuple(tile for tile in UNIFIED.best if tile[1] in mine)
         final = tuple(tile for tile in UNIFIED.final if tile[1] != "delta_m" or self.config.taught)
         return replace(UNIFIED, best=best, final=final)
@@ -92,11 +93,9 @@ class UnifiedFamily:
         """See `Family.indices`."""
         config = self.config
         train = self._index("train")
-        batches = {"training.batch_size": config.training.batch_size}
-        if self.first():
-            batches["teachers.batch_size"] = config.teachers.batch_size
-        for task, count in train.lengths.items():
-            for key, size in batches.items():
+        for key, size, tasks in self._batches():
+            for task in tasks:
+                count = train.lengths[task]
                 if size > count:
                     raise ConfigError(
                         f"{key} {size} is larger than the {count} training images of {task}; "
@@ -120,24 +119,35 @@ class UnifiedFamily:
             return UnifiedTask(config, indices.train, indices.val)
         still = self.sampler(indices.train, training=True).still
         teachers = Teachers(self._models(device), still)
-        return UnifiedTask(config, indices.train, indices.val, teachers)
+        lessons = joint_lessons(teachers, config.tasks, config.loss)
+        return UnifiedTask(config, indices.train, indices.val, lessons)
+
+    def start(self, model: nn.Module) -> list[str]:
+        """See `Family.start`: `model.init`."""
+        init = self.config.model.init
+        return start_from(model, Path(init)).told() if init else []
 
     def sampler(self, index: UnifiedIndex, training: bool) -> UnifiedSampler:
-        """See `Family.sampler`."""
+        """See `Family.sampler`: of the tasks that are trained, or of those that are validated."""
         config = self.config
         here = local_unified_index(config.data, index)
         return UnifiedSampler(
-            here, config.augmentation, config.data, config.seed, training, config.tasks
+            here,
+            config.augmentation,
+            config.data,
+            config.seed,
+            training,
+            config.tasks if training else config.validated,
         )
 
     def val_samples(self, index: UnifiedIndex) -> int:
         """See `Family.val_samples`: every image of every set, within `training.val_samples`."""
-        longest = max(index.lengths[task] for task in self.config.tasks)
+        longest = max(index.lengths[task] for task in self.config.validated)
         return min(longest, self.config.training.val_samples)
 
     def size(self, index: UnifiedIndex) -> str:
         """See `Family.size`."""
-        counts = [f"{index.lengths[task]} {task}" for task in self.config.tasks]
+        counts = [f"{index.lengths[task]} {task}" for task in self.config.learned]
         return f"{', '.join(counts)} images"
 
     def evaluate_share(
@@ -152,7 +162,7 @@ class UnifiedFamily:
         """See `Family.evaluate_share`: answers of the model and, on its own task, each teacher."""
         config = self.config
         here = local_unified_index(config.data, index)
-        asked = [(False, Answering(config, model, here, device), config.tasks)]
+        asked = [(False, Answering(config, model, here, device), config.learned)]
         if config.taught:
             for task, teacher in self._models(device).items():
                 asked.append((True, Answering(config, teacher, here, device), (task,)))
@@ -208,7 +218,7 @@ class UnifiedFamily:
         device = torch.device("cpu")
         answering = Answering(config, read_model(run_folder).model, index, device)
         pictures = []
-        for task in config.tasks:
+        for task in config.learned:
             of_image = judged.get(task, {})
             scores = np.array([of_image.get(place, np.nan) for place in index.places[task]])
             rows = bad_and_good(scores, config.evaluation.pictures)
@@ -217,9 +227,9 @@ class UnifiedFamily:
         return pictures
 
     def _index(self, split: Any) -> UnifiedIndex:
-        """A split's sets of the tasks that are trained, checked against the network."""
+        """A split's sets of the tasks that are learned, checked against the network."""
         config = self.config
-        index = build_unified_index(config.data, split).only(config.tasks)
+        index = build_unified_index(config.data, split).only(config.learned)
         if wrong := wrong_count(config.model, index):
             merged = wrong.task == "seg" and config.model.background == "merged"
             raise ConfigError(
@@ -227,6 +237,13 @@ class UnifiedFamily:
                 f"{' without background' if merged else ''}, got {wrong.got}; set it."
             )
         return index
+
+    def _batches(self) -> list[tuple[str, int, tuple[UnifiedTaskName, ...]]]:
+        """Key and size of each batch that the run draws, and the tasks whose images fill it."""
+        config = self.config
+        mine = ("training.batch_size", config.training.batch_size, config.tasks)
+        theirs = ("teachers.batch_size", config.teachers.batch_size, config.tasks)
+        return [mine, theirs] if self.first() else [mine]
 
     def _place(self, task: UnifiedTaskName) -> str:
         """Where this run keeps a teacher that it trains itself."""
@@ -275,22 +292,35 @@ class UnifiedFamily:
         Raises:
             CheckpointError: it cannot be read, has not, or is not.
         """
-        found = read_model(place)
         advice = "give another teacher, or none to train one."
+        return self._read(place, task, f"teachers.{task}={place}", advice)
+
+    def _read(self, place: str, task: UnifiedTaskName, what: str, advice: str) -> nn.Module:
+        """A model that has learned a task and is the same network as that of this run.
+
+        Args:
+            place: of the model.
+            task: that it must have learned.
+            what: it is called in messages.
+            advice: what to do, in messages.
+
+        Raises:
+            CheckpointError: it cannot be read, has not, or is not.
+        """
+        found = read_model(place)
         if not isinstance(found.config, UnifiedRunConfig):
             raise CheckpointError(
-                f"teachers.{task}={place} must be a unified model, got a "
-                f"{found.config.model.family}; {advice}"
+                f"{what} must be a unified model, got a {found.config.model.family}; {advice}"
             )
-        if found.config.train_type not in ("all", task):
+        if found.config.train_type != "all" and task not in found.config.learned:
             raise CheckpointError(
-                f"teachers.{task}={place} must have learned {task}, but it was trained with "
+                f"{what} must have learned {task}, but it was trained with "
                 f"train_type={found.config.train_type}; {advice}"
             )
         theirs, mine = found.config.model.model_dump(), self.config.model.model_dump()
         for key in (key for key in mine if key != "init" and mine[key] != theirs[key]):
             raise CheckpointError(
-                f"teachers.{task}={place} must be the same network as the student: model.{key} is "
-                f"{theirs[key]} there and {mine[key]} here; {advice}"
+                f"{what} must be the same network as the student: model.{key} is {theirs[key]} "
+                f"there and {mine[key]} here; {advice}"
             )
         return found

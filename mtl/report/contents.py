@@ -99,6 +99,7 @@ _UNIFIED_LOSSES = (
     "loss/distillation_det",
     "loss/distillation_seg",
     "loss/distillation_cls",
+    "loss/consolidation",
 )
 UNIFIED = Contents(
     best=(

@@ -21,6 +21,7 @@ LABELS = {
     "loss/distillation_det": "Distillation loss, detection",
     "loss/distillation_seg": "Distillation loss, segmentation",
     "loss/distillation_cls": "Distillation loss, classification",
+    "loss/consolidation": "Consolidation loss",
     "map": "mAP",
     "map_50": "mAP50",
     "map_75": "mAP75",

@@ -8,11 +8,13 @@ was interrupted, whose store is empty, learns from the same numbers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from mtl.config.unified import UNIFIED_TASKS, UnifiedTaskName
+from mtl.config.unified import UNIFIED_TASKS, UnifiedLossConfig, UnifiedTaskName
+from mtl.losses.distillation import teachers_of
 from mtl.models.unified.output import UnifiedOutput
 
 KEPT_BYTES = 512 * 2**20
@@ -79,6 +81,32 @@ class Teachers:
                 self._kept[key] = said
                 self._bytes += size
         return torch.stack(maps)
+
+
+class Lessons(NamedTuple):
+    """Who is asked about which images, and how much that counts."""
+
+    teachers: Teachers
+    asked: Mapping[UnifiedTaskName, tuple[UnifiedTaskName, ...]]
+    """By task of the images, the subjects whose teachers answer about them."""
+    weight: float
+    """Factor of the distance from their answers."""
+
+
+def joint_lessons(
+    teachers: Teachers, tasks: Sequence[UnifiedTaskName], loss: UnifiedLossConfig
+) -> Lessons:
+    """Lessons of the teachers that there are, as the distillation of joint training has them.
+
+    Args:
+        teachers: of some or all tasks.
+        tasks: that the student trains.
+        loss: says whose teachers are asked, and how much that counts.
+    """
+    asked = {
+        task: tuple(t for t in teachers_of(task, loss) if t in teachers.tasks) for task in tasks
+    }
+    return Lessons(teachers, asked, loss.distillation.weight)
 
 
 def _alone(said: Tensor, teacher: UnifiedTaskName) -> UnifiedOutput:

@@ -13,8 +13,9 @@ from mtl.config.unified_run import UnifiedRunConfig
 from mtl.data.normalize import normalize
 from mtl.data.unified.index import UnifiedIndex
 from mtl.losses.assignment import Objects
+from mtl.losses.consolidation import Consolidation
 from mtl.losses.counts import MeanCount, mean_count, own_count
-from mtl.losses.distillation import Distillation, teachers_of
+from mtl.losses.distillation import Distillation
 from mtl.losses.segmentation import empty_masks
 from mtl.losses.unified import UnifiedLosses
 from mtl.models.build import build_model
@@ -23,7 +24,7 @@ from mtl.models.unified.output import UnifiedOutput
 from mtl.tasks.loss_means import loss_means
 from mtl.tasks.parameter_groups import backbone_and_rest
 from mtl.tasks.task import Batch, Metrics, Moment, TaskLosses
-from mtl.tasks.teachers import Teachers
+from mtl.tasks.teachers import Lessons
 from mtl.tasks.unified_answers import UnifiedAnswers, score_of
 
 LOSS_OF: dict[UnifiedTaskName, str] = {
@@ -32,6 +33,8 @@ LOSS_OF: dict[UnifiedTaskName, str] = {
     "cls": "classification",
 }
 """Name of each task's own loss."""
+CONSOLIDATION = "consolidation"
+"""Name of the penalty on forgetting."""
 
 
 class UnifiedTask:
@@ -41,7 +44,8 @@ class UnifiedTask:
         config: of the run.
         train: the training split.
         val: the validation split; none: nothing is validated.
-        teachers: of the tasks they teach; none where nobody teaches.
+        lessons: what teachers say about which images; none where nobody teaches.
+        consolidation: holds what earlier tasks need; none where there are none, or nothing does.
     """
 
     def __init__(
@@ -49,22 +53,20 @@ class UnifiedTask:
         config: UnifiedRunConfig,
         train: UnifiedIndex,
         val: UnifiedIndex | None,
-        teachers: Teachers | None = None,
+        lessons: Lessons | None = None,
+        consolidation: Consolidation | None = None,
     ) -> None:
         self.config = config
         self.index = train
-        self.class_names: Any = {task: list(train.class_names[task]) for task in config.tasks}
-        self._losses = UnifiedLosses(config.model, config.loss, joint=config.train_type == "all")
+        self.class_names: Any = {task: list(train.class_names[task]) for task in config.learned}
+        together = config.train_type == "all" or len(config.tasks) > 1
+        self._losses = UnifiedLosses(config.model, config.loss, joint=together)
         self._distillation = Distillation(config.model, config.loss)
-        self._teachers = teachers
+        self._lessons = lessons
+        self._consolidation = consolidation
         self._sides = sides_of(config)
         self._answers = None if val is None else UnifiedAnswers(config.model, val, self._sides)
-        taught = () if teachers is None else teachers.tasks
-        self._asked = {
-            task: tuple(t for t in teachers_of(task, config.loss) if t in taught)
-            for task in config.tasks
-        }
-        factor = config.loss.distillation.weight
+        factor = config.loss.distillation.weight if lessons is None else lessons.weight
         self.weights: dict[str, float] = {LOSS_OF[task]: 1.0 for task in config.tasks}
         self.weights |= {f"distillation_{task}": factor for task in config.tasks}
         inside = config.loss.distillation.inside_weights
@@ -72,42 +74,47 @@ class UnifiedTask:
             task: (LOSS_OF[task], f"distillation_{task}") if inside else (LOSS_OF[task],)
             for task in config.tasks
         }
+        if consolidation is not None:
+            (new,) = config.validated
+            self.weights[CONSOLIDATION] = config.retention.ewc_weight
+            self.loss_groups[new] += (CONSOLIDATION,)
 
     def build_model(self) -> nn.Module:
         """The network with all its outputs, whatever this run trains."""
         return build_model(self.config)
 
     def losses(self, model: nn.Module, batch: Batch, moment: Moment) -> TaskLosses:
-        """Each task's loss on its own images; while training also its distance from teachers."""
-        how = self.config.loss.distillation
-        images = {task: self._images(batch, task) for task in self.config.tasks}
-        teaching = moment.training and any(self._asked.values())
-        outputs = model(images, separate_passes=teaching and how.separate_passes)
+        """Each task's loss on its own images; while training also distances and penalty."""
         # Processes train on equally many batches, but may validate on fewer than others.
         mean = mean_count if moment.training else own_count
+        tasks = self.config.tasks if moment.training else self.config.validated
+        lessons = self._lessons if moment.training else None
+        teaching = lessons is not None and any(lessons.asked.values())
+        separate = teaching and self.config.loss.distillation.separate_passes
+        images = {task: self._images(batch, task) for task in tasks}
+        outputs = model(images, separate_passes=separate)
         values: dict[str, Tensor] = {}
         sums: dict[str, Tensor] = {"skipped": batch["skipped"].sum().double()}
-        if "seg" in self.config.tasks:
+        if "seg" in tasks:
             empty = empty_masks(batch["seg_mask"]) & batch["seg_valid"]
             sums["empty_masks"] = empty.sum().double()
-        for task in self.config.tasks:
+        for task in tasks:
             valid = batch[f"{task}_valid"]
             count = valid.sum().double()
             loss = self._loss(task, outputs[task], batch, valid, mean)
             values |= {} if loss is None else {LOSS_OF[task]: loss}
-            if teaching and self._asked[task] and self._teachers is not None:
+            if lessons is not None and (asked := lessons.asked.get(task)):
                 values[f"distillation_{task}"] = self._distillation(
                     outputs[task],
-                    self._teachers.answers(
-                        self._asked[task], task, images[task], batch[f"{task}_index"]
-                    ),
+                    lessons.teachers.answers(asked, task, images[task], batch[f"{task}_index"]),
                     _size(images[task]),
                     mean,
                 )
             for name in (LOSS_OF[task], f"distillation_{task}"):
-                weight = count if name in values else torch.zeros_like(count)
-                sums[f"loss/{name}"] = values.get(name, weight).detach().double() * weight
-                sums[f"weight/{name}"] = weight
+                sums |= _mean_sums(name, values.get(name), count)
+        if moment.training and self._consolidation is not None:
+            values[CONSOLIDATION] = self._consolidation(model)
+            sums |= _mean_sums(CONSOLIDATION, values[CONSOLIDATION], torch.ones_like(count))
         if not moment.training and self._answers is not None:
             sums |= self._answers.statistics(outputs, batch)
         return TaskLosses(values, sums)
@@ -143,7 +150,7 @@ class UnifiedTask:
         sums = {name: float(x) for name, x in statistics.items() if x.ndim == 0}
         metrics = loss_means(sums, self.weights)
         answered = {
-            task: statistics[task].numpy() for task in self.config.tasks if task in statistics
+            task: statistics[task].numpy() for task in self.config.validated if task in statistics
         }
         if answered and self._answers is not None:
             measured = self._answers.metrics(answered, resamples=0)
@@ -166,8 +173,9 @@ class UnifiedTask:
     def set_mode(self, model: nn.Module, stage: StageConfig) -> None:
         """Which parts learn, and how those that do not behave."""
         freeze_parts(model, stage.freeze)
+        asked = () if self._lessons is None else sum(self._lessons.asked.values(), ())
         for task in UNIFIED_TASKS:
-            if task not in self.config.tasks:  # answers that no loss sees; DDP would wait for them
+            if task not in (*self.config.tasks, *asked):  # no loss sees these answers
                 cast(Any, model).own[task].requires_grad_(False)
         apply_stage_mode(model, stage.freeze)
 
@@ -180,6 +188,13 @@ class UnifiedTask:
             assert index is not None
             names += [index.image_uri(row) for row in batch[f"{task}_index"].tolist() if row >= 0]
         return f"the images {', '.join(names)}"
+
+
+def _mean_sums(name: str, value: Tensor | None, count: Tensor) -> dict[str, Tensor]:
+    """Statistics of a loss that is a mean over `count`; of one that is absent, zeros."""
+    weight = torch.zeros_like(count) if value is None else count.clone()
+    total = torch.zeros_like(count) if value is None else value.detach().double() * weight
+    return {f"loss/{name}": total, f"weight/{name}": weight}
 
 
 def _size(images: Tensor) -> tuple[int, int]:

@@ -29,7 +29,7 @@ from mtl.data.unified.index import UnifiedIndex
 from mtl.losses.weighting import LossGroups
 from mtl.models.build import build_model
 from mtl.tasks.task import Batch, Moment
-from mtl.tasks.teachers import Teachers
+from mtl.tasks.teachers import Teachers, joint_lessons
 from mtl.tasks.unified import UnifiedTask
 from mtl.training.optimizer import build_optimizer, clip_gradients
 
@@ -43,11 +43,12 @@ class NoiseTask(UnifiedTask):
 
     def __init__(self, config: UnifiedRunConfig) -> None:
         torch.manual_seed(0)
-        teachers = None
+        lessons = None
         if config.taught:
             models = {task: build_model(config) for task in config.tasks}
             teachers = Teachers(models, dict.fromkeys(config.tasks, False))
-        super().__init__(config, _Nameless(), None, teachers)
+            lessons = joint_lessons(teachers, config.tasks, config.loss)
+        super().__init__(config, _Nameless(), None, lessons)
 
 
 class _Nameless(UnifiedIndex):

@@ -15,6 +15,7 @@ from mtl.families import family_of
 from mtl.families.unified import UnifiedFamily
 from mtl.models.build import build_model
 from mtl.models.model_file import save_model
+from mtl.tasks.unified import UnifiedTask
 from mtl.training.run_folder import RunFolder
 from tests.training.unified_runs import config_of
 
@@ -88,8 +89,9 @@ def test_joint_training_begins_with_what_the_teachers_left(tmp_path: Path) -> No
     for teacher in family.first():
         saved(Path(str(config.teachers.path(teacher.train_type))), teacher)
     task = family.task(family.indices(), CPU)
-    assert task._teachers is not None  # type: ignore[attr-defined]
-    assert task._teachers.tasks == ("det", "seg", "cls")  # type: ignore[attr-defined]
+    assert isinstance(task, UnifiedTask)
+    assert task._lessons is not None
+    assert task._lessons.teachers.tasks == ("det", "seg", "cls")
 
 
 def teacher_elsewhere(tmp_path: Path, *words: str, preset: str = "unified_demo") -> str:

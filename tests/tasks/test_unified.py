@@ -15,7 +15,7 @@ from mtl.losses.segmentation import IGNORED
 from mtl.losses.weighting import LearnableWeights, LossGroups
 from mtl.models.unified.decoders import pool_classes
 from mtl.tasks.task import Batch, Moment
-from mtl.tasks.teachers import Teachers
+from mtl.tasks.teachers import Teachers, joint_lessons
 from mtl.tasks.unified import LOSS_OF, UnifiedTask
 from tests.data.unified.set_files import box, write_coco, write_folders
 from tests.parity import Fixture
@@ -34,7 +34,8 @@ def task_of(config: UnifiedRunConfig, *taught: str) -> UnifiedTask:
     models = {task: some_model(config, seed) for seed, task in enumerate(config.tasks, start=10)}
     still = dict.fromkeys(config.tasks, False)
     teachers = Teachers({t: models[t] for t in config.tasks if t in taught}, still)
-    return UnifiedTask(config, indices.train, indices.val, teachers if taught else None)
+    lessons = joint_lessons(teachers, config.tasks, config.loss) if taught else None
+    return UnifiedTask(config, indices.train, indices.val, lessons)
 
 
 def first_batch(config: UnifiedRunConfig) -> Batch:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -71,7 +72,14 @@ class UnifiedSampler:
                 f"none of the tasks {', '.join(tasks)} has data; set data.det_root, data.seg_root "
                 "or data.cls_root, or none of them for the embedded scenes."
             )
+        self._memory: Mapping[UnifiedTaskName, Sequence[int]] = {}
         self._orders: dict[UnifiedTaskName, tuple[int, np.ndarray]] = {}
+
+    def remembering(self, memory: Mapping[UnifiedTaskName, Sequence[int]]) -> UnifiedSampler:
+        """The same sampler, whose training shows of some tasks only the images of these rows."""
+        sampler = copy.copy(self)
+        sampler._memory, sampler._orders = memory, {}
+        return sampler
 
     @property
     def num_samples(self) -> int:
@@ -117,12 +125,17 @@ class UnifiedSampler:
         length = self.index.lengths[task]
         if not self.training:
             return number if number < length else None
-        turn, place = divmod(number, length)
+        rows = self._rows(task)
+        turn, place = divmod(number, len(rows))
         kept = self._orders.get(task)
         if kept is None or kept[0] != turn:  # threads may both draw it: they draw the same
-            order = self._rng(task, _ORDER, turn).permutation(length)
+            order = self._rng(task, _ORDER, turn).permutation(len(rows))
             kept = self._orders[task] = (turn, order)
-        return int(kept[1][place])
+        return rows[int(kept[1][place])]
+
+    def _rows(self, task: UnifiedTaskName) -> Sequence[int]:
+        """Rows of the images that training shows."""
+        return self._memory.get(task, range(self.index.lengths[task]))
 
     def _task_sample(self, task: UnifiedTaskName, number: int) -> tuple[Arrays, int]:
         make: Callable[[int, np.random.Generator], Arrays] = getattr(self, f"_{task}")
@@ -140,7 +153,8 @@ class UnifiedSampler:
                 if not self.training:
                     return self._nothing(task), 1
                 spare = self._rng(task, _SPARE, number, attempt)
-                row = int(spare.integers(self.index.lengths[task]))
+                rows = self._rows(task)
+                row = rows[int(spare.integers(len(rows)))]
                 last = error
             else:
                 made["index"] = np.asarray(row, dtype=np.int64)

@@ -66,7 +66,7 @@ def resolve(request: UnifiedRequest) -> tuple[Plan, UnifiedEvaluateConfig]:
     compared = len(entrants)
     teachers: dict[tuple[int, UnifiedTaskName], int] = {}
     for place in range(compared):
-        if len(_unified(found[place]).tasks) == 1:
+        if len(_unified(found[place]).learned) == 1:
             continue  # a teacher has none itself
         for task in entrants[place].tasks:
             source = named.get(task) or _found_teacher(found[place], task)
@@ -106,12 +106,12 @@ class _Makers:
             DataError: its classes are others.
         """
         config = _unified(found)
-        learned = [task for task in config.tasks if task in tasks]
+        learned = [task for task in config.learned if task in tasks]
         index = self._index.only(learned)
         if not index.lengths:
             raise ConfigError(
-                f"{found.source} answers {', '.join(config.tasks)}, for which there is no data "
-                f"here; set data.{config.tasks[0]}_root, or name another model."
+                f"{found.source} answers {', '.join(config.learned)}, for which there is no data "
+                f"here; set data.{config.learned[0]}_root, or name another model."
             )
         if wrong := wrong_count(config.model, index):
             raise ConfigError(

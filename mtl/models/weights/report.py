@@ -46,6 +46,10 @@ class Report:
         ]
         return f"{self.title}: {', '.join(counts)}"
 
+    def told(self) -> list[str]:
+        """The counts and the notes, for the beginning of a run."""
+        return [self.summary(), *self.notes]
+
     def lines(self) -> Iterator[str]:
         """The counts and the unusual entries, for a terminal."""
         yield self.summary()
