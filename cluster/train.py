@@ -57,10 +57,11 @@ keys every run knows (all keys: python -m mtl config PRESET):
   cluster.workers=N   training processes"""
 
 
-def resolve(arguments: Sequence[str]) -> RunConfig:
+def resolve(arguments: Sequence[str], preset: str = "demo") -> RunConfig:
     """The run that these command-line words ask for, with its name decided.
 
-    `resume=true name=X` without a preset takes the config that run X was started with.
+    Without a preset or file that of `preset`; `resume=true name=X` takes the config that run X was
+    started with.
     """
     words = list(arguments)
     source = words.pop(0) if words and "=" not in words[0] else None
@@ -70,11 +71,11 @@ def resolve(arguments: Sequence[str]) -> RunConfig:
         folder = RunFolder(storage, values["name"])
         if folder.exists():
             return _absolute(saved_config(folder, [*words, f"storage={storage}"]))
-    config = _absolute(load(source or "demo", words))
+    config = _absolute(load(source or preset, words))
     if config.name is None:
         if config.resume:
             raise ConfigError("resume=true needs name= to say which run to go on with.")
-        label = Path(source or "demo").stem
+        label = Path(source or preset).stem
         config = config.model_copy(update={"name": f"{label}-{datetime.now():%Y%m%d-%H%M%S}"})
     return family_of(config).prepared()
 
