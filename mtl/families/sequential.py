@@ -3,6 +3,10 @@
 A run of `retention.order` [a, b, c] is the phase that learns c. It starts from the weights of the
 run of [a, b], which lies in its folder, and that one from the single-task model of a, which is a
 teacher. So every phase is a run: evaluated at its end, resumable, and readable like any other.
+
+With `model.normalization=per_task` an earlier task's statistics of normalisation follow the weights
+where its images are replayed or LwF looks at new ones in its name; else they stay as they were,
+which is a part of what is forgotten.
 """
 
 from __future__ import annotations

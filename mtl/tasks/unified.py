@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from typing import Any, cast
 
 import torch
@@ -92,7 +93,8 @@ class UnifiedTask:
         teaching = lessons is not None and any(lessons.asked.values())
         separate = teaching and self.config.loss.distillation.separate_passes
         images = {task: self._images(batch, task) for task in tasks}
-        outputs = model(images, separate_passes=separate)
+        again = self._looked_at_again(images, lessons)
+        outputs = model(images | again, separate_passes=separate)
         values: dict[str, Tensor] = {}
         sums: dict[str, Tensor] = {"skipped": batch["skipped"].sum().double()}
         if "seg" in tasks:
@@ -105,7 +107,7 @@ class UnifiedTask:
             values |= {} if loss is None else {LOSS_OF[task]: loss}
             if lessons is not None and (asked := lessons.asked.get(task)):
                 values[f"distillation_{task}"] = self._distillation(
-                    outputs[task],
+                    _answered(outputs, task, again),
                     lessons.teachers.answers(asked, task, images[task], batch[f"{task}_index"]),
                     _size(images[task]),
                     mean,
@@ -118,6 +120,23 @@ class UnifiedTask:
         if not moment.training and self._answers is not None:
             sums |= self._answers.statistics(outputs, batch)
         return TaskLosses(values, sums)
+
+    def _looked_at_again(
+        self, images: Mapping[UnifiedTaskName, Tensor], lessons: Lessons | None
+    ) -> dict[UnifiedTaskName, Tensor]:
+        """Images by the subject that they stand in for: one with lessons, but no images of its own.
+
+        Where each task has statistics of normalisation, these answer with the subject's, as its
+        teacher does, and so move them on with the weights; else the pass of their own task does.
+        """
+        if lessons is None or self.config.model.normalization != "per_task":
+            return {}
+        return {
+            subject: images[task]
+            for task in images
+            for subject in lessons.asked.get(task, ())
+            if subject not in images
+        }
 
     def _images(self, batch: Batch, task: UnifiedTaskName) -> Tensor:
         backbone = self.config.model.backbone
@@ -188,6 +207,16 @@ class UnifiedTask:
             assert index is not None
             names += [index.image_uri(row) for row in batch[f"{task}_index"].tolist() if row >= 0]
         return f"the images {', '.join(names)}"
+
+
+def _answered(
+    outputs: Mapping[UnifiedTaskName, UnifiedOutput],
+    task: UnifiedTaskName,
+    again: Container[UnifiedTaskName],
+) -> UnifiedOutput:
+    """The answers to a task's images, those of subjects in `again` from passes of their own."""
+    maps = (outputs[name if name in again else task] for name in UNIFIED_TASKS)
+    return UnifiedOutput(*(said[place] for place, said in enumerate(maps)))
 
 
 def _mean_sums(name: str, value: Tensor | None, count: Tensor) -> dict[str, Tensor]:

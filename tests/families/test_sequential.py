@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mtl.config.load import load
+from mtl.config.unified import UNIFIED_TASKS
 from mtl.errors import CheckpointError, ConfigError
 from mtl.families import family_of
 from mtl.families.sequential import SequentialFamily
@@ -127,6 +128,29 @@ def test_lwf_asks_the_model_before_about_new_images(tmp_path: Path) -> None:
         seg, cls = before({"seg": images})["seg"], before({"cls": images})["cls"]
     torch.testing.assert_close(said["seg"].seg_raw, seg.seg_raw)
     torch.testing.assert_close(said["cls"].cls_raw, cls.cls_raw)
+
+
+@pytest.mark.parametrize(("method", "moved"), [("none", {"det"}), ("lwf", {"seg", "det"})])
+def test_lwf_moves_the_statistics_of_earlier_tasks_on_with_the_weights(
+    tmp_path: Path, method: str, moved: set[str]
+) -> None:
+    state = trained(small(tmp_path, *PLAIN, f"retention.method={method}"))
+    before, _ = open_model(tmp_path / "run" / "teachers" / "seg")
+    means = {n: x for n, x in before.state_dict().items() if n.endswith("running_mean")}
+    assert means
+    rows = {
+        task
+        for row, task in enumerate(UNIFIED_TASKS)
+        if any(not torch.equal(x[row], state.model[name][row]) for name, x in means.items())
+    }
+    assert rows == moved
+
+
+def test_shared_statistics_need_no_second_look(tmp_path: Path) -> None:
+    config = small(tmp_path, *PLAIN, "retention.method=lwf", "model.normalization=shared")
+    trained(config)
+    task = run_of(config, Keeper(tmp_path / "again"), TrainingState()).task
+    assert task._looked_at_again({"det": torch.zeros(2, 3, 64, 64)}, task._lessons) == {}
 
 
 def test_importance_is_measured_once_and_kept(tmp_path: Path) -> None:
