@@ -105,6 +105,8 @@ def train_runs(runs: Sequence[RunConfig], board: Any, console: Console, label: s
         folder = RunFolder(config.storage, str(config.name))
         if folder.finished():
             console.print(f"{label}{config.name}: done already", markup=False)
+            if not folder.has("report.html"):  # it was stopped, or another failed, in between
+                publish_report(folder)
             continue
         indices = ray.put(family_of(config).indices())
         job = Job(config, indices, board, label=f"{label}{config.name}")

@@ -20,11 +20,19 @@ import cluster.settings  # noqa: F401 - before Ray
 
 # isort: split
 import ray
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from cluster.job import connect, run_training, train_runs
-from cluster.preflight import check_init, check_name, check_resources, with_gpus
+from cluster.preflight import (
+    check_init,
+    check_name,
+    check_resources,
+    differences,
+    saved_config,
+    with_gpus,
+)
 from cluster.progress import Board, Display
 from cluster.summary import publish_report
 from cluster.train import resolve
@@ -32,20 +40,23 @@ from mtl.config.unified_run import UnifiedRunConfig
 from mtl.errors import ConfigError, MtlError
 from mtl.evaluation.unified.result import MAIN_METRIC
 from mtl.families import family_of
-from mtl.families.retention import FOLDER, outcomes, sequential_runs
-from mtl.report.retention import RetentionTable, retention_csv, retention_page
+from mtl.families.retention import FOLDER, outcomes, phases_of, sequential_runs
+from mtl.report.retention import RetentionTable, phases_csv, retention_csv, retention_page
 from mtl.training.run_folder import RunFolder
 
 USAGE = """usage: python cluster/retention.py [PRESET|FILE.yaml] [section.key=value ...]
 
 Trains the unified model on all tasks at once, with teachers, and on one task after another: with
-nothing against forgetting, with replay, EWC and LwF. Leaves a table of what each remembers in
-runs/NAME/retention/. With no arguments: the unified_demo preset on embedded scenes.
+nothing against forgetting, with replay, EWC and LwF. Leaves in runs/NAME/retention/ what each knows
+after every phase and has forgotten at the end. With no arguments: the unified_demo preset on
+embedded scenes.
 
-name=NAME resume=true goes on where it was stopped, or begins from the joint run of that name.
+name=NAME resume=true goes on where it was stopped, or begins from the joint run of that name; what
+has ended is kept, and stays in the table when compare= names other methods.
 
 keys (all keys: python -m mtl config unified_demo):
   retention.order=[seg, det, cls]   the order in which tasks are learned
+  retention.compare=[none, ewc]     methods in the table; default: all four
   retention.memory_images=N         replay: images kept of each task
   retention.ewc_weight=W            EWC: factor of the penalty
   retention.lwf_weight=W            LwF: factor of the distance from the model before
@@ -63,13 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = _joint(words)
         folder = RunFolder(config.storage, str(config.name))
-        runs = sequential_runs(config)
-        check_name(config, folder)
+        runs = sequential_runs(config, config.retention.compare)
+        _check_joint(config, folder)
         check_init(config)
         console.print(f"run '{config.name}' in {folder.path}", markup=False)
         indices = family_of(config).indices()
         for run in runs.values():
             family_of(run).indices()  # refuses what would fail only after the joint run
+        _check_sequential(config)
         started_cluster = connect(config)
         config = cast(UnifiedRunConfig, with_gpus(config))
         check_resources(config)
@@ -78,7 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             publish_report(folder)
         board = Board.remote()  # type: ignore[attr-defined]
         with Display(console, board):
-            train_runs(list(sequential_runs(config).values()), board, console)
+            runs = sequential_runs(config, config.retention.compare)  # with the GPUs
+            train_runs(list(runs.values()), board, console)
         _publish(config, folder, console)
         return 0
     except MtlError as error:
@@ -107,24 +120,64 @@ def _joint(words: Sequence[str]) -> UnifiedRunConfig:
     return config
 
 
+def _check_joint(config: UnifiedRunConfig, folder: RunFolder) -> None:
+    """See `check_name`; how tasks are learned one after another is no part of the joint run.
+
+    Raises:
+        RunExistsError: the name is in use and `resume=true` was not given.
+        ConfigError: there is nothing to resume, or the joint run was another one.
+    """
+    if config.resume and folder.exists():
+        kept = saved_config(folder)
+        if isinstance(kept, UnifiedRunConfig):
+            config = config.model_copy(update={"retention": kept.retention})
+    check_name(config, folder)
+
+
+def _check_sequential(config: UnifiedRunConfig) -> None:
+    """Refuse to mix what has been trained one after another with what is asked for now.
+
+    Raises:
+        ConfigError: the value of a key is another one than in a run of the table.
+    """
+    for run in sequential_runs(config).values():
+        for phase in phases_of(run):
+            folder = RunFolder(phase.storage, str(phase.name))
+            if not folder.exists():
+                continue
+            for key, old, new in differences(saved_config(folder), phase):
+                raise ConfigError(
+                    f"{folder.path} was started with {key}={old}, now it is {new}; give the value "
+                    f"it had, or delete {run.storage}/{run.name} to have it trained again."
+                )
+
+
 def _publish(config: UnifiedRunConfig, folder: RunFolder, console: Console) -> None:
     """Print the table and leave it in the run's folder."""
     split = config.evaluation.splits[-1]
     single, found = outcomes(config, split)
     metrics: dict[str, str] = {task: MAIN_METRIC[task] for task in config.retention.order}
     table = RetentionTable(str(config.name), split, metrics, single, found)
-    shown = Table(title=f"retention of run '{config.name}', split '{split}'", title_justify="left")
-    for place, header in enumerate(table.headers):
-        shown.add_column(header, justify="right" if place else "left")
-    for row in table.shown():
-        shown.add_row(*row)
-    console.print(shown)
+    title = f"retention of run '{config.name}', split '{split}'"
+    console.print(_grid(title, 1, table.headers, table.shown()))
+    console.print(_grid("after each phase", 2, table.phase_headers, table.phases_shown()))
     for what, name, text in (
         ("table", "retention.csv", retention_csv(table)),
+        ("after each phase", "phases.csv", phases_csv(table)),
         ("report", "retention.html", retention_page(table)),
     ):
         folder.write_text(f"{FOLDER}/{name}", text)
         console.print(f"{what:<17} {folder.path}/{FOLDER}/{name}", markup=False)
+
+
+def _grid(title: str, labels: int, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A table for a terminal of 80 columns, whose first `labels` columns are text."""
+    grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0, show_edge=False)
+    for place, header in enumerate(headers):
+        grid.add_column(header, justify="left" if place < labels else "right")
+    for row in rows:
+        grid.add_row(*row)
+    return grid
 
 
 if __name__ == "__main__":

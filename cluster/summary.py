@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ ROWS = (
     *("map", "map_50", "miou", "miou_merged", "top1", "score"),
     *("drop/map", "drop/miou", "drop/top1", "delta_m"),
 )
+_DRAWING = threading.Lock()
 
 
 def final_table(folder: RunFolder, config: RunConfig, console: Console) -> None:
@@ -48,7 +50,15 @@ def final_table(folder: RunFolder, config: RunConfig, console: Console) -> None:
 
 
 def publish_report(folder: RunFolder) -> None:
-    """Write report.html into the run folder, through a local copy where the folder is remote."""
+    """Write report.html into the run folder, through a local copy where the folder is remote.
+
+    Threads take turns: matplotlib draws for one at a time.
+    """
+    with _DRAWING:
+        _publish(folder)
+
+
+def _publish(folder: RunFolder) -> None:
     if folder.local:
         report_run(folder.local)
         return

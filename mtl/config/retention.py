@@ -19,6 +19,8 @@ class RetentionConfig(Config):
     method: RetentionMethod = "none"
     """What keeps the earlier tasks: nothing, some of their images, a penalty on changing weights
     that matter to them (EWC), or the answers of the model as it was before (LwF)."""
+    compare: Annotated[tuple[RetentionMethod, ...], Field(min_length=1)] = RETENTION_METHODS
+    """Methods that `cluster/retention.py` trains, each a row of its table."""
     order: Annotated[tuple[UnifiedTaskName, ...], Field(min_length=2)] = ("seg", "det", "cls")
     """The tasks in the order in which they are learned, each as long as a teacher learns."""
     memory_images: PositiveInt = 16
@@ -33,6 +35,10 @@ class RetentionConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> RetentionConfig:
-        if len(set(self.order)) < len(self.order):
-            raise ValueError(f"order must name each task once, got {', '.join(self.order)}")
+        for name, what, given in (
+            ("order", "task", self.order),
+            ("compare", "method", self.compare),
+        ):
+            if len(set(given)) < len(given):
+                raise ValueError(f"{name} must name each {what} once, got {', '.join(given)}")
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 from mtl.evaluation.unified.measured import Measured, delta_m
@@ -29,6 +30,19 @@ class Outcome(NamedTuple):
         only where a later phase helped.
         """
         return {task: found[task] - self.end[task] for task, found in self.phases[:-1] if task}
+
+    def average(self) -> float:
+        """Mean of all tasks' metrics at the end; NaN where one is."""
+        return fmean(self.end.values())
+
+    def backward_transfer(self) -> float | None:
+        """What later phases did to earlier tasks: minus the mean of `forgetting`.
+
+        BWT of Lopez-Paz and Ranzato (NeurIPS 2017, equation 3); below 0 is forgotten. None where
+        nothing was learned earlier.
+        """
+        found = self.forgetting()
+        return -fmean(found.values()) if found else None
 
     def delta_m(self, single: Mapping[str, float]) -> float:
         """Average relative change against single-task models, as `measured.delta_m`."""

@@ -7,11 +7,11 @@ so that every row of the table stands on the same weights, images and number of 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from mtl.config.load import validate
-from mtl.config.retention import RETENTION_METHODS
+from mtl.config.retention import RETENTION_METHODS, RetentionConfig, RetentionMethod
 from mtl.config.unified import UnifiedTaskName
 from mtl.config.unified_run import UnifiedRunConfig
 from mtl.data.storage import join
@@ -21,33 +21,53 @@ from mtl.evaluation.unified.result import MAIN_METRIC
 from mtl.families.sequential import SequentialFamily
 from mtl.training.run_folder import RunFolder
 
+KEYS: dict[RetentionMethod, tuple[str, ...]] = {
+    "none": (),
+    "replay": ("memory_images",),
+    "ewc": ("ewc_weight", "fisher_images"),
+    "lwf": ("lwf_weight",),
+}
+"""Keys of the section `retention` that a method reads."""
 FOLDER = "retention"
 """Of the sequential runs and their comparison, in the joint run's folder."""
 
 
-def sequential_runs(joint: UnifiedRunConfig) -> dict[str, UnifiedRunConfig]:
+def sequential_runs(
+    joint: UnifiedRunConfig, methods: Sequence[RetentionMethod] = RETENTION_METHODS
+) -> dict[str, UnifiedRunConfig]:
     """One run for each method of retention, by its name.
 
     Each phase takes the steps of a teacher.
 
     Args:
         joint: config of the joint run, prepared.
+        methods: of retention.
 
     Raises:
-        ConfigError: the joint run has no teachers, or a task of `retention.order` no data.
+        ConfigError: the joint run has no teachers or is not evaluated, a task of `retention.order`
+            has no data, or a method is chosen where all of them are compared.
     """
     if not joint.taught:
         raise ConfigError(
             "the table compares with single-task teachers and the joint run they teach; it needs "
             "train_type=all and loss.distillation.weight above 0."
         )
+    if not joint.evaluation.splits:
+        raise ConfigError(
+            "evaluation.splits must name a split for the table, got none; give val or test."
+        )
+    if (method := joint.retention.method) != "none":
+        raise ConfigError(
+            f"retention.method={method} is of a single run with train_type=sequential; give "
+            f"retention.compare=[{method}] to have it alone in the table."
+        )
     runs: dict[str, UnifiedRunConfig] = {}
-    for method in RETENTION_METHODS:
+    for method in methods:
         changes = {
             "name": method,
             "storage": join(joint.storage, str(joint.name), FOLDER),
             "train_type": "sequential",
-            "retention": joint.retention.model_copy(update={"method": method}),
+            "retention": _of_method(joint.retention, method),
             "training": joint.training.model_copy(
                 update={"batch_size": joint.teachers.batch_size, "accumulate": 1}
             ),
@@ -66,7 +86,8 @@ def outcomes(joint: UnifiedRunConfig, split: str) -> tuple[dict[str, float], lis
         split: evaluated by all of them.
 
     Returns:
-        The metric of each task's teacher, and what the joint run and each sequential run did.
+        The metric of each task's teacher, and what the joint run and each sequential run did: those
+        of `retention.compare`, and others that have ended before.
 
     Raises:
         DataError: one of the runs has no such evaluation.
@@ -78,19 +99,28 @@ def outcomes(joint: UnifiedRunConfig, split: str) -> tuple[dict[str, float], lis
     }
     found = [Outcome("joint", [("", _metrics(line, tasks))])]
     for name, run in sequential_runs(joint).items():
+        finished = RunFolder(run.storage, str(run.name)).finished()
+        if name not in joint.retention.compare and not finished:
+            continue
         first, *_ = tasks
         phases: list[tuple[str, dict[str, float]]] = [(first, {first: single[first]})]
-        for phase in _phases(run):
+        for phase in phases_of(run):
             order = phase.retention.order
             phases.append((order[-1], _metrics(_evaluation(phase, split), order)))
         found.append(Outcome(name, phases))
     return single, found
 
 
-def _phases(run: UnifiedRunConfig) -> list[UnifiedRunConfig]:
+def _of_method(all_of_them: RetentionConfig, method: RetentionMethod) -> RetentionConfig:
+    """What a run with this method depends on; everything else has its default."""
+    kept = {key: getattr(all_of_them, key) for key in ("order", *KEYS[method])}
+    return RetentionConfig(method=method, **kept)
+
+
+def phases_of(run: UnifiedRunConfig) -> list[UnifiedRunConfig]:
     """The phases that are sequential runs, the first of them first."""
     before = SequentialFamily(run).before()
-    return [*([] if before is None else _phases(before)), run]
+    return [*([] if before is None else phases_of(before)), run]
 
 
 def _metrics(line: Mapping[str, Any], tasks: tuple[UnifiedTaskName, ...]) -> dict[str, float]:
@@ -106,5 +136,6 @@ def _evaluation(run: UnifiedRunConfig, split: str) -> dict[str, Any]:
             if line["stage"] == SequentialFamily.final_stage and line["split"] == split:
                 return cast(dict[str, Any], line)
     raise DataError(
-        f"{folder.path} has no evaluation of split '{split}'; run the command again to finish it."
+        f"{folder.path} was not evaluated on split '{split}', the last of evaluation.splits; name "
+        "one last that it was evaluated on."
     )

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 from mtl.evaluation.retention import Outcome
@@ -15,7 +16,7 @@ from mtl.report.values import MISSING
 
 LABELS = {
     "joint": "joint, taught",
-    "none": "one after another",
+    "none": "fine-tuning",
     "replay": "replay",
     "ewc": "EWC",
     "lwf": "LwF",
@@ -43,15 +44,18 @@ class RetentionTable(NamedTuple):
         return (
             "method",
             *(self.metrics[task] for task in self.metrics),
+            "average",
             *(f"{self.metrics[task]} forgotten" for task in kept),
+            "backward transfer",
             "delta_m",
         )
 
     def rows(self) -> list[tuple[str, list[float | None]]]:
         """Label and values of each row; none where a column has no meaning for it."""
         kept = list(self.metrics)[:-1]
-        none: list[float | None] = [None] * len(kept)
-        rows = [("single-task", [*(self.single[t] for t in self.metrics), *none, 0.0])]
+        single = [self.single[task] for task in self.metrics]
+        none: list[float | None] = [None] * (len(kept) + 1)
+        rows = [("single-task", [*single, fmean(single), *none, 0.0])]
         for outcome in self.outcomes:
             forgotten = outcome.forgetting()
             rows.append(
@@ -59,7 +63,9 @@ class RetentionTable(NamedTuple):
                     LABELS[outcome.name],
                     [
                         *(outcome.end[task] for task in self.metrics),
+                        outcome.average(),
                         *(forgotten.get(task) for task in kept),
+                        outcome.backward_transfer(),
                         outcome.delta_m(self.single),
                     ],
                 )
@@ -70,15 +76,33 @@ class RetentionTable(NamedTuple):
         """The rows as a reader sees them."""
         return [(label, *map(_shown, values)) for label, values in self.rows()]
 
+    @property
+    def phase_headers(self) -> tuple[str, ...]:
+        """Names of the columns of `phase_rows`."""
+        return ("method", "after", *self.metrics.values())
+
+    def phase_rows(self) -> list[tuple[str, str, list[float | None]]]:
+        """Label, task just learned and metrics, of every phase; none of tasks not learned yet."""
+        return [
+            (LABELS[outcome.name], task or "all at once", [found.get(t) for t in self.metrics])
+            for outcome in self.outcomes
+            for task, found in outcome.phases
+        ]
+
+    def phases_shown(self) -> list[tuple[str, ...]]:
+        """The phases as a reader sees them."""
+        return [(label, after, *map(_shown, found)) for label, after, found in self.phase_rows()]
+
 
 def retention_csv(found: RetentionTable) -> str:
     """The table with every digit; empty where there is nothing."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(found.headers)
-    for label, values in found.rows():
-        writer.writerow([label, *("" if _absent(x) else repr(x) for x in values)])
-    return text.getvalue()
+    return _csv(found.headers, [[label, *map(_exact, row)] for label, row in found.rows()])
+
+
+def phases_csv(found: RetentionTable) -> str:
+    """Every task after every phase, with every digit; empty before a task is learned."""
+    rows = [[label, after, *map(_exact, row)] for label, after, row in found.phase_rows()]
+    return _csv(found.phase_headers, rows)
 
 
 def retention_page(found: RetentionTable) -> str:
@@ -92,23 +116,31 @@ def retention_page(found: RetentionTable) -> str:
             f"What is left of each task: {found.run}",
             paragraph(
                 f"Split {found.split}. Learned one after another: {order}, with the steps of a "
-                "single-task model each. Forgotten is a task's metric right after it was learned "
-                "minus at the end. delta_m is the average relative change against the single-task "
-                "models; below 0 is worse. One seed."
+                "single-task model each; fine-tuning does nothing against forgetting. Forgotten is "
+                "a task's metric right after it was learned minus at the end, backward transfer "
+                "minus the mean of that. delta_m is the average relative change against the "
+                "single-task models; below 0 is worse. One seed."
             ),
             table("At the end", found.headers, found.shown()),
+            table("After each phase", found.phase_headers, found.phases_shown()),
             image(
                 svg.encode(),
                 "image/svg+xml",
                 f"Each task's metric after each phase. At the end: {lines}.",
-                "After each phase",
+                "From phase to phase",
             ),
         ),
     )
 
 
-def _absent(value: float | None) -> bool:
-    return value is None or math.isnan(value)
+def _csv(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([headers, *rows])
+    return text.getvalue()
+
+
+def _exact(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else repr(value)
 
 
 def _shown(value: float | None) -> str:

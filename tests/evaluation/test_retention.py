@@ -23,6 +23,14 @@ def test_forgetting_is_the_value_after_the_own_phase_minus_the_end() -> None:
     assert FORGETFUL.forgetting() == pytest.approx({"seg": 0.4, "det": -0.05})
 
 
+def test_backward_transfer_is_minus_the_mean_of_what_was_forgotten() -> None:
+    assert FORGETFUL.backward_transfer() == pytest.approx(-(0.4 - 0.05) / 2)
+
+
+def test_the_average_is_that_of_all_tasks_at_the_end() -> None:
+    assert FORGETFUL.average() == pytest.approx((0.1 + 0.15 + 0.8) / 3)
+
+
 def test_delta_m_is_the_mean_relative_change_against_single_tasks() -> None:
     # seg -0.4 / 0.5, det -0.05 / 0.2, cls 0
     assert FORGETFUL.delta_m(SINGLE) == pytest.approx((-0.8 - 0.25 + 0.0) / 3)
@@ -30,6 +38,7 @@ def test_delta_m_is_the_mean_relative_change_against_single_tasks() -> None:
 
 def test_what_was_learned_at_once_forgets_nothing() -> None:
     assert Outcome("joint", [("", SINGLE)]).forgetting() == {}
+    assert Outcome("joint", [("", SINGLE)]).backward_transfer() is None
     assert Outcome("joint", [("", SINGLE)]).delta_m(SINGLE) == 0.0
 
 
