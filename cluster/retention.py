@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
 
@@ -19,11 +20,11 @@ if (ROOT / "pyproject.toml").exists() and str(ROOT) not in sys.path:
 import cluster.settings  # noqa: F401 - before Ray
 
 # isort: split
-import ray
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from cluster.ending import exit_status
 from cluster.job import connect, run_training, train_runs
 from cluster.preflight import (
     check_init,
@@ -37,7 +38,7 @@ from cluster.progress import Board, Display
 from cluster.summary import publish_report
 from cluster.train import resolve
 from mtl.config.unified_run import UnifiedRunConfig
-from mtl.errors import ConfigError, MtlError
+from mtl.errors import ConfigError
 from mtl.evaluation.unified.result import MAIN_METRIC
 from mtl.families import family_of
 from mtl.families.retention import FOLDER, outcomes, phases_of, sequential_runs
@@ -69,40 +70,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if any(word in ("-h", "--help") for word in words):
         print(USAGE)
         return 0
+    stopped = "stopped; the same command with resume=true and this name goes on."
+    return exit_status(lambda at_end: compare(words, at_end), stopped)
+
+
+def compare(words: Sequence[str], at_end: ExitStack) -> None:
+    """Train what these command-line words ask for and leave the table.
+
+    Raises:
+        MtlError: in one sentence; what was trained until then is kept.
+    """
     console = Console(highlight=False, soft_wrap=True)
-    started_cluster = False
-    try:
-        config = _joint(words)
-        folder = RunFolder(config.storage, str(config.name))
-        runs = sequential_runs(config, config.retention.compare)
-        _check_joint(config, folder)
-        check_init(config)
-        console.print(f"run '{config.name}' in {folder.path}", markup=False)
-        indices = family_of(config).indices()
-        for run in runs.values():
-            family_of(run).indices()  # refuses what would fail only after the joint run
-        _check_sequential(config)
-        started_cluster = connect(config)
-        config = cast(UnifiedRunConfig, with_gpus(config))
-        check_resources(config)
-        if not folder.finished():
-            run_training(config, indices, folder, console)
-            publish_report(folder)
-        board = Board.remote()  # type: ignore[attr-defined]
-        with Display(console, board):
-            runs = sequential_runs(config, config.retention.compare)  # with the GPUs
-            train_runs(list(runs.values()), board, console)
-        _publish(config, folder, console)
-        return 0
-    except MtlError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; the same command with resume=true and this name goes on.", file=sys.stderr)
-        return 130
-    finally:
-        if started_cluster:
-            ray.shutdown()
+    config = _joint(words)
+    folder = RunFolder(config.storage, str(config.name))
+    runs = sequential_runs(config, config.retention.compare)
+    _check_joint(config, folder)
+    check_init(config)
+    console.print(f"run '{config.name}' in {folder.path}", markup=False)
+    indices = family_of(config).indices()
+    for run in runs.values():
+        family_of(run).indices()  # refuses what would fail only after the joint run
+    _check_sequential(config)
+    connect(config, at_end)
+    config = cast(UnifiedRunConfig, with_gpus(config))
+    check_resources(config)
+    if not folder.finished():
+        run_training(config, indices, folder, console)
+        publish_report(folder)
+    board = Board.remote()  # type: ignore[attr-defined]
+    with Display(console, board):
+        runs = sequential_runs(config, config.retention.compare)  # with the GPUs
+        train_runs(list(runs.values()), board, console)
+    _publish(config, folder, console)
 
 
 def _joint(words: Sequence[str]) -> UnifiedRunConfig:

@@ -145,8 +145,10 @@ class SequentialFamily(UnifiedFamily):
             CheckpointError: it cannot be read, has not learned the task, or is another network.
         """
         if task == self.earlier[0]:
-            return self._read_teacher(task, place)
-        return self._read(place, task, f"the run {place}", "delete it to have it trained again.")
+            return self._read_teacher(task, place).model
+        return self._read(
+            place, task, f"the run {place}", "delete it to have it trained again."
+        ).model
 
     def _batches(self) -> list[tuple[str, int, tuple[UnifiedTaskName, ...]]]:
         """See `UnifiedFamily._batches`: each phase draws of its new task, a memory may repeat."""

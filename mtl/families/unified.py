@@ -295,7 +295,7 @@ class UnifiedFamily:
         advice = "give another teacher, or none to train one."
         return self._read(place, task, f"teachers.{task}={place}", advice)
 
-    def _read(self, place: str, task: UnifiedTaskName, what: str, advice: str) -> nn.Module:
+    def _read(self, place: str, task: UnifiedTaskName, what: str, advice: str) -> FinishedModel:
         """A model that has learned a task and is the same network as that of this run.
 
         Args:
