@@ -1,0 +1,162 @@
+"""Compare ways of searching: `python tune/benchmark.py [PRESET|FILE.yaml] [key=value ...]`.
+
+Random search, TPE, and TPE with trials that are stopped early, on the same space with the same
+trial code: best value so far against epochs trained. With no arguments: the demo search.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+if (ROOT / "pyproject.toml").exists() and str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))  # run as a script, Python looks for packages in tune/ only
+if str(ROOT / "tune") in sys.path:
+    sys.path.remove(str(ROOT / "tune"))
+
+import cluster.settings  # noqa: F401 - before Ray
+
+# isort: split
+from rich.console import Console
+from rich.table import Table
+
+from cluster.ending import exit_status
+from mtl.commands.command import Parser
+from mtl.errors import ConfigError
+from mtl.files import write_atomically
+from tune.charts import drawn
+from tune.compared import WAYS, Course, Way, drawn_courses, read_course, shares
+from tune.config import SearchConfig
+from tune.search import SEARCH_FILE, resolve, run_search
+
+OURS = ("sampler", "scheduler", "seed", "reruns", "concurrent_trials", "name", "storage", "resume")
+"""Keys of a search that a comparison sets."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Arguments of the command."""
+    made = Parser(
+        prog="python tune/benchmark.py",
+        description="Search with chance, with TPE, and with TPE and early stopping, with several "
+        "seeds each, and show the best value of each against the epochs it took. Killed, the same "
+        "command goes on.",
+    )
+    made.add_argument("words", nargs="*", help="as for tune/search.py: a preset or file, key=value")
+    made.add_argument("--seeds", type=int, default=3, help="searches of each way (3)")
+    made.add_argument("--trials", type=int, default=24, help="trials that run to their end (24)")
+    made.add_argument(
+        "--asha-trials", type=int, help="trials of the way that stops them early (2 x --trials)"
+    )
+    made.add_argument("--out", type=Path, default=Path("runs/search-benchmark"), help="folder")
+    return made
+
+
+def searches(options: argparse.Namespace) -> Iterator[tuple[Way, int, list[str]]]:
+    """Each search: its way, its seed and its words for tune/search.py."""
+    counts = {"tpe_asha": options.asha_trials or 2 * options.trials}
+    for seed in range(1, options.seeds + 1):
+        for way in WAYS:
+            name = f"{way.name}-{seed}"
+            resume = (options.out / name / SEARCH_FILE).is_file()
+            yield way, seed, [
+                *options.words, *way.words, f"trials={counts.get(way.name, options.trials)}",
+                f"seed={seed}", "reruns.top=0", "concurrent_trials=1", f"storage={options.out}",
+                f"name={name}", f"resume={str(resume).lower()}",
+            ]  # fmt: skip
+
+
+def check_options(options: argparse.Namespace) -> SearchConfig:
+    """The search that is compared.
+
+    Raises:
+        ConfigError: an option cannot be, or the search has what a comparison cannot have.
+    """
+    for name in ("seeds", "trials", "asha_trials"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, got {value}.")
+    for word in options.words:
+        key = word.split("=", 1)[0]
+        if "=" in word and key.split(".")[0] in (*OURS, "trials"):
+            raise ConfigError(f"{key}= is set by the comparison itself; leave it out.")
+    search = resolve([*options.words, "name=benchmark"])
+    if len(search.objectives) > 1:
+        raise ConfigError(
+            f"objectives must be one, got {len(search.objectives)}; several have no best value."
+        )
+    return search
+
+
+def compare(options: argparse.Namespace, at_end: ExitStack) -> None:
+    """Carry out every search that is not done, and show what they reached.
+
+    Raises:
+        MtlError: in one sentence; searches that ended are kept.
+    """
+    options.out = options.out.resolve()
+    objective = check_options(options).objectives[0]
+    minimize = objective.direction == "minimize"
+    courses = []
+    for way, seed, words in searches(options):
+        folder = options.out / f"{way.name}-{seed}"
+        if not (folder / "trials.parquet").is_file():
+            run_search(words, at_end)
+        courses.append(read_course(folder, way.name, seed, minimize))
+    sign = -1.0 if minimize else 1.0
+    chart = drawn(drawn_courses(courses, sign, objective.value), 6.4, 3.6)
+    write_atomically(options.out / "benchmark.svg", chart.encode())
+    write_atomically(options.out / "benchmark.json", json.dumps(_told(courses), indent=1).encode())
+    _show(courses, sign, objective.value, options.out)
+
+
+def _told(courses: Sequence[Course]) -> dict[str, object]:
+    """Everything a reader needs to draw the chart anew; null: never reached."""
+    finite = {
+        way.name: {
+            seed: x if x < float("inf") else None for seed, x in shares(courses, way.name).items()
+        }
+        for way in WAYS
+    }
+    return {
+        "searches": [vars(course) for course in courses],
+        "share_of_random_epochs": finite,
+    }
+
+
+def _show(courses: Sequence[Course], sign: float, label: str, folder: Path) -> None:
+    table = Table("way", f"best {label}, by seed", "epochs", "to reach random's best", "median")
+    for way in WAYS:
+        mine = [course for course in courses if course.way == way.name]
+        needed = list(shares(courses, way.name).values())
+        table.add_row(
+            way.name,
+            ", ".join(f"{sign * max(course.values):.4f}" for course in mine),
+            ", ".join(str(course.total) for course in mine),
+            ", ".join(_percent(share) for share in needed),
+            _percent(statistics.median(needed)),
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"chart: {folder}/benchmark.svg", soft_wrap=True, markup=False)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share < float("inf") else "never"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    options = parser().parse_args(arguments)
+    return exit_status(
+        lambda at_end: compare(options, at_end), "stopped; the same command goes on."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
