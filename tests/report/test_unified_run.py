@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,12 +34,13 @@ def final_line() -> dict[str, Any]:
     return {"epoch": 2, "stage": "evaluation", "split": "test", **scores}
 
 
-@pytest.fixture
-def document(tmp_path: Path) -> str:
-    (tmp_path / "config.yaml").write_text(to_yaml(load("unified_demo", ["name=harbour"])))
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "config.yaml").write_text(to_yaml(load("unified_demo", ["name=harbour"])))
     lines = [*lines_of(1, 0.3), *lines_of(2, 0.031), final_line()]
-    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return write_report(tmp_path, [], UNIFIED).read_text(encoding="utf-8")
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return write_report(folder, [], UNIFIED).read_text(encoding="utf-8")
 
 
 def tile(document: str, title: str) -> tuple[str, ...]:
