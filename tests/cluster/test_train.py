@@ -210,6 +210,17 @@ def test_a_cluster_that_does_not_answer_is_named(tmp_path: Path) -> None:
     assert "RAY_ADDRESS=127.0.0.1:1 does not answer" in result.stderr
 
 
+def training_worker(address: str) -> psutil.Process:
+    """The one that trains in the cluster of this address; another cluster's is not touched."""
+    (raylet,) = [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if process.name() == "raylet" and f"--gcs-address={address}" in process.cmdline()
+    ]
+    (worker,) = [p for p in raylet.children() if "RayTrainWorker" in " ".join(p.cmdline())]
+    return worker
+
+
 @pytest.mark.slow
 def test_a_lost_worker_is_replaced_and_the_numbers_stay_the_same(
     straight: Path, local_cluster: str
@@ -218,7 +229,6 @@ def test_a_lost_worker_is_replaced_and_the_numbers_stay_the_same(
     environment = {**os.environ, "RAY_ADDRESS": local_cluster}
     process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL)
     wait_for(straight / "lost" / "metrics.jsonl", process)
-    (worker,) = [p for p in psutil.process_iter() if "RayTrainWorker" in " ".join(p.cmdline())]
-    worker.kill()
+    training_worker(local_cluster).kill()
     assert process.wait() == 0
     assert metrics_of(straight / "lost") == metrics_of(straight / "straight")
