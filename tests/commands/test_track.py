@@ -197,13 +197,21 @@ def start(model: str, folder: Path, out: Path, *words: str) -> subprocess.Popen[
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_request_to_stop_leaves_whole_files(
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
+def test_a_kill_leaves_lines_and_a_request_to_stop_whole_files(
     model: str, tmp_path: Path, number: signal.Signals
 ) -> None:
     folder, out = write_sequence(tmp_path / "harbour", 5000), tmp_path / "out"
     process = start(model, folder, out)
+    process.send_signal(signal.SIGSTOP)
+    # A kill now would leave just what is there while nothing runs.
+    lines = (out / "harbour_001.txt").read_text().splitlines()
+    assert len(lines) >= 5
+    assert all(len(line.split(",")) == 4 for line in lines)
     process.send_signal(number)
+    process.send_signal(signal.SIGCONT)
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert "then stopped as asked" in printed
@@ -214,14 +222,3 @@ def test_a_request_to_stop_leaves_whole_files(
     assert 5 <= len(boxes) == summary["frames"] < 5000
     assert len(read_seconds(out / "harbour_time.txt")) == len(boxes)
     assert len(read_video(out / "harbour.mp4")) == len(boxes)
-
-
-@pytest.mark.e2e
-def test_a_killed_run_keeps_its_lines(model: str, tmp_path: Path) -> None:
-    folder, out = write_sequence(tmp_path / "harbour", 5000), tmp_path / "out"
-    process = start(model, folder, out, "--no-video")
-    process.kill()
-    process.communicate(timeout=60)
-    lines = (out / "harbour_001.txt").read_text().splitlines()
-    assert len(lines) >= 5
-    assert all(len(line.split(",")) == 4 for line in lines)
