@@ -45,7 +45,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *words: object) -> str:
 def test_all_formats_are_written_checked_and_described(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    saved(tmp_path, run_config("hiptrack"))
+    saved(tmp_path, run_config("hiptrack", "mtl_film"))
     out = tmp_path / "out"
     assert main(["export", str(tmp_path), "--out", str(out)]) == 0
     lines = capsys.readouterr().out.splitlines()

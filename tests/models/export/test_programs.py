@@ -78,8 +78,8 @@ def test_pure_steps_are_the_tracker(family: str, fusion: str) -> None:
 @pytest.mark.parametrize(
     ("family", "fusion"),
     [
-        ("hiptrack", "film"),
         ("simtrack", "residual"),
+        pytest.param("hiptrack", "film", marks=pytest.mark.slow),
         pytest.param("hiptrack", "none", marks=pytest.mark.slow),
         pytest.param("hiptrack", "residual", marks=pytest.mark.slow),
         pytest.param("simtrack", "none", marks=pytest.mark.slow),
