@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -79,9 +80,16 @@ def test_two_models_are_compared_by_condition(
     }
 
 
-def test_conditions_of_labels_leave_the_heads_alone(place: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
+@pytest.fixture(scope="module")
+def labels_only(place: Path) -> Path:
+    """An evaluation of the first model; what goes on with it takes a copy."""
+    out = place / "labels_only"
     assert evaluate(place, str(place / "one"), "--out", str(out), "--conditions", "labels") == 0
+    return out
+
+
+def test_conditions_of_labels_leave_the_heads_alone(labels_only: Path) -> None:
+    out = labels_only
     one = json.loads((out / "evaluation.json").read_text())["trackers"]["one"]
     assert one["by_label"]
     assert not one["by_prediction"]
@@ -100,12 +108,11 @@ def test_conditions_of_predictions_need_no_labels(place: Path, tmp_path: Path) -
 
 
 def test_the_same_command_again_tracks_nothing(
-    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    place: Path, labels_only: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = [str(place / "one"), "--out", str(tmp_path / "out")]
-    assert evaluate(place, *words) == 0
-    before = (tmp_path / "out" / "per_sequence.csv").read_text()
-    capsys.readouterr()
+    shutil.copytree(labels_only, tmp_path / "out")
+    words = [str(place / "one"), "--out", str(tmp_path / "out"), "--conditions", "labels"]
+    before = (labels_only / "per_sequence.csv").read_text()
     assert evaluate(place, *words) == 0
     assert "3 of 3 sequences are done already" in capsys.readouterr().out
     assert (tmp_path / "out" / "per_sequence.csv").read_text() == before
@@ -131,8 +138,10 @@ def test_stopped_by_hand_it_says_so_and_goes_on_later(
     assert "1 of 3 sequences are done already; going on" in capsys.readouterr().out
 
 
-def test_an_archive_is_made_of_whole_results(place: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
+def test_an_archive_is_made_of_whole_results(
+    place: Path, labels_only: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(labels_only, tmp_path / "out")
     words = [str(place / "one"), "--out", str(out), "--pack", "got10k", "--conditions", "labels"]
     assert evaluate(place, *words) == 0
     members = zipfile.ZipFile(out / "one_got10k.zip").namelist()
@@ -164,10 +173,9 @@ def test_without_data_the_embedded_sequences_are_tracked(tmp_path: Path) -> None
 
 
 def test_another_model_in_the_same_folder_is_refused(
-    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    place: Path, labels_only: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--out", str(tmp_path / "out"), "--conditions", "labels"]
-    assert evaluate(place, str(place / "one"), *words) == 0
+    words = ["--out", str(labels_only), "--conditions", "labels"]
     root = f"data.root={place / 'data'}"
     error = failed(capsys, str(place / "two"), *words, root)
     assert "holds the evaluation of 'one'" in error
