@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from mtl.errors import DataError
 from mtl.training.loop import train
 from mtl.training.state import TrainingState
 from tests.data.unified.set_files import palette_mask, save, write_folders, write_voc
-from tests.training.test_loop import DiskReporter, KilledError, without_seconds
+from tests.training.test_loop import DiskReporter, without_seconds
 from tests.training.unified_runs import (
     CASES,
     config_of,
@@ -34,36 +34,39 @@ FAITHFUL = (
 )  # fmt: skip
 
 
+class Whole(NamedTuple):
+    """A run that learns from teachers, from its first step to its last."""
+
+    words: list[str]
+    kept: Path
+    """A folder for the state after each step, in their order."""
+    end: TrainingState
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], TrainingState]:
-    """Words of a run that learns from teachers, and its state at the end."""
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     folder = tmp_path_factory.mktemp("whole")
     words = [*FAITHFUL, *save_teachers(folder / "teachers", "model.backbone.drop_path=0.2")]
-    return words, train(run_of(config_of(*words), DiskReporter(folder / "kept")), TrainingState())
+    run = run_of(config_of(*words), DiskReporter(folder / "kept"))
+    return Whole(words, folder / "kept", train(run, TrainingState()))
 
 
-@pytest.mark.parametrize("die_after", [1, 2, 3])
-def test_an_interrupted_joint_run_goes_on_to_the_same_digits(
-    die_after: int, whole: tuple[list[str], TrainingState], tmp_path: Path
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_a_joint_run_goes_on_from_any_step_to_the_same_digits(
+    steps: int, whole: Whole, tmp_path: Path
 ) -> None:
-    words, wanted = whole
-    broken = DiskReporter(tmp_path / "broken", die_after)
-    with pytest.raises(KilledError):
-        train(run_of(config_of(*words), broken), TrainingState())
-    state = broken.last()
-    assert state.step == die_after  # inside an epoch, and between two
-    found = train(run_of(config_of(*words), DiskReporter(tmp_path / "resumed")), state)
-    assert without_seconds(found.history) == without_seconds(wanted.history)
-    for name, tensor in wanted.model.items():
+    state = TrainingState.load(sorted(whole.kept.iterdir())[steps - 1])
+    assert state.step == steps  # inside an epoch, and between two
+    found = train(run_of(config_of(*whole.words), DiskReporter(tmp_path / "resumed")), state)
+    assert without_seconds(found.history) == without_seconds(whole.end.history)
+    for name, tensor in whole.end.model.items():
         assert torch.equal(found.model[name], tensor), name
-    assert torch.equal(found.balancing["values"], wanted.balancing["values"])
+    assert torch.equal(found.balancing["values"], whole.end.balancing["values"])
     assert not torch.equal(found.balancing["values"], torch.ones(3, dtype=torch.float64))
 
 
-def test_task_weights_start_equal_and_are_written_down(
-    whole: tuple[list[str], TrainingState],
-) -> None:
-    lines = [line for line in whole[1].history if line["split"] == "train"]
+def test_task_weights_start_equal_and_are_written_down(whole: Whole) -> None:
+    lines = [line for line in whole.end.history if line["split"] == "train"]
     assert len(lines) == 2
     for line in lines:
         weights = [line[f"weight/{task}"] for task in ("det", "seg", "cls")]
