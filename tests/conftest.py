@@ -8,9 +8,18 @@ from pathlib import Path
 
 # Read once, when torch loads: beside a busy process, threads that spin while waiting crawl.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+ALONE = "PYTEST_XDIST_WORKER" not in os.environ
+if not ALONE:  # a core is for each process, and for what it starts
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+
+from tests.workers import (  # noqa: F401
+    pytest_collection_modifyitems,
+    pytest_xdist_auto_num_workers,
+    pytest_xdist_make_scheduler,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -36,8 +45,8 @@ def data_root() -> Path:
 
 @pytest.fixture(autouse=True)
 def threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Published-size models use two threads, small ones one: on a busy machine two would wait."""
+    """Published-size models use two threads if cores are free, small ones one."""
     before = torch.get_num_threads()
-    torch.set_num_threads(2 if request.node.get_closest_marker("parity") else 1)
+    torch.set_num_threads(2 if ALONE and request.node.get_closest_marker("parity") else 1)
     yield
     torch.set_num_threads(before)
