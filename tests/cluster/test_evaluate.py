@@ -180,6 +180,7 @@ def test_more_workers_than_the_cluster_has_are_refused(
     assert not (place / "many").exists()
 
 
+@pytest.mark.slow  # the same is asked of train.py, which finds its cluster in the same way
 def test_a_cluster_that_does_not_answer_is_named(place: Path) -> None:
     environment = {**os.environ, "RAY_ADDRESS": "127.0.0.1:1"}
     result = subprocess.run(

@@ -53,7 +53,13 @@ def require_falling_condition_loss(run: Path, mode: str) -> None:
     assert lines[1]["loss/classification"] < lines[0]["loss/classification"]
 
 
-@pytest.mark.parametrize(("family", "mode"), [("simtrack", "mtl_film"), ("hiptrack", "mtl_soft")])
+@pytest.mark.parametrize(
+    ("family", "mode"),
+    [
+        ("simtrack", "mtl_film"),
+        pytest.param("hiptrack", "mtl_soft", marks=pytest.mark.slow),
+    ],
+)
 def test_a_mode_trains_on_embedded_data(
     family: str, mode: str, local_cluster: str, tmp_path: Path
 ) -> None:
