@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from mtl.config.places import models_in, with_values_of_its_place
 from mtl.config.schema import Config, EvaluateConfig, RunConfig, TrackerRunConfig
 from mtl.config.tracker_run import as_tracker
 from mtl.config.unified_run import UnifiedEvaluateConfig, UnifiedRunConfig
@@ -153,7 +154,7 @@ def _validated(
     from_command_line: Sequence[str] = (),
 ) -> _Schema:
     try:
-        return schema.model_validate_json(json.dumps(values))
+        return schema.model_validate_json(json.dumps(with_values_of_its_place(schema, values)))
     except ValidationError as error:
         first = _most_telling(error)
         path = ".".join(_path(values, first["loc"]))
@@ -261,16 +262,9 @@ def _key_paths(model: type[BaseModel], like: str, prefix: str = "") -> Iterator[
     for name, field in model.model_fields.items():
         path = prefix + name
         yield path
-        for inner in _models_in(field.annotation):
+        for inner in models_in(field.annotation):
             if get_origin(field.annotation) is dict:
                 used = like.removeprefix(f"{path}.").split(".")[0]
                 yield from _key_paths(inner, like, f"{path}.{used}.")
             else:
                 yield from _key_paths(inner, like, f"{path}.")
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models_in(argument)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mtl.config.load import load, preset_names, to_yaml
+from mtl.config.load import load, load_tracker, preset_names, to_yaml
 from mtl.errors import ConfigError
 
 
@@ -124,3 +124,11 @@ def test_every_key_is_documented() -> None:
         if isinstance(model, type) and issubclass(model, schema.Config):
             for name, field in model.model_fields.items():
                 assert field.description, f"{model.__name__}.{name} has no sentence"
+
+
+def test_a_section_given_in_part_keeps_the_rest_of_its_place() -> None:
+    model = load_tracker("hiptrack", ["model.search.size=256"]).model
+    assert (model.search.size, model.search.factor) == (256, 5.0)
+    checkpoint = load("unified", ["checkpoint.keep=1"]).checkpoint
+    assert (checkpoint.keep, checkpoint.metric) == (1, "score")
+    assert load("hiptrack", ["checkpoint.keep=1"]).checkpoint.metric == "iou"
