@@ -39,12 +39,14 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 def open_study(folder: Path, search: SearchConfig) -> optuna.Study:
     """The study of a search folder, made if it is not there."""
     storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
-    return optuna.create_study(
+    study = optuna.create_study(
         storage=storage,
         study_name=str(search.name),
         directions=[objective.direction for objective in search.objectives],
         load_if_exists=True,
     )
+    study.set_metric_names([objective.value for objective in search.objectives])
+    return study
 
 
 class Study:

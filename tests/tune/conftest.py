@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from tests.cluster.conftest import local_cluster
 from tune.load import base_run, load
+from tune.search import main
 from tune.space import Space
 
 __all__ = ["local_cluster"]
@@ -33,3 +38,18 @@ def space_of() -> Callable[..., Space]:
         return Space(search.space, base_run(search))
 
     return make
+
+
+def study_in(folder: Path) -> optuna.Study:
+    """The study as optuna-dashboard opens it."""
+    storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
+    return optuna.load_study(study_name=folder.name, storage=storage)
+
+
+@pytest.fixture(scope="session")
+def searched(local_cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search of three trials that nothing interrupted."""
+    storage = tmp_path_factory.mktemp("searches")
+    words = ["trials=3", "reruns.top=1", "reruns.seeds=1", "name=three"]
+    assert main([*TINY, *words, f"storage={storage}"]) == 0
+    return storage / "three"

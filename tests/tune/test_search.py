@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import optuna
 import pyarrow.parquet
 import pytest
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from mtl.config.load import load as load_run
-from tests.tune.conftest import TINY
+from tests.tune.conftest import TINY, study_in
 from tune.search import main
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def study_in(folder: Path) -> optuna.Study:
-    """The study as optuna-dashboard opens it."""
-    storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
-    return optuna.load_study(study_name=folder.name, storage=storage)
 
 
 @pytest.mark.parametrize(
@@ -60,14 +46,6 @@ def test_a_wrong_search_is_refused_before_ray_starts(
 def test_help_names_the_presets(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     assert "demo, tracker, unified, unified_demo" in capsys.readouterr().out
-
-
-@pytest.fixture(scope="module")
-def searched(local_cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    storage = tmp_path_factory.mktemp("searches")
-    words = ["trials=3", "reruns.top=1", "reruns.seeds=1", "name=three"]
-    assert main([*TINY, *words, f"storage={storage}"]) == 0
-    return storage / "three"
 
 
 @pytest.mark.ray
@@ -128,26 +106,3 @@ class TestSearch:
         assert first.state is TrialState.COMPLETE
         assert second.state is TrialState.FAIL
         assert "no weight has moved" in second.user_attrs["reason"]
-
-    @pytest.mark.slow
-    def test_a_killed_search_goes_on_with_every_trial_once(
-        self, local_cluster: str, searched: Path
-    ) -> None:
-        script = [sys.executable, str(ROOT / "tune" / "search.py")]
-        words = [*TINY, "trials=3", "name=killed", f"storage={searched.parent}"]
-        environment = {**os.environ, "RAY_ADDRESS": local_cluster}
-        process = subprocess.Popen([*script, *words], env=environment)
-        metrics = searched.parent / "killed" / "trials" / "trial-00001" / "metrics.jsonl"
-        deadline = time.monotonic() + 300
-        while not metrics.exists():
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        again = [*script, "resume=true", "name=killed", f"storage={searched.parent}"]
-        assert subprocess.run(again, env=environment).returncode == 0
-        killed, straight = study_in(searched.parent / "killed"), study_in(searched)
-        assert [t.params for t in killed.trials] == [t.params for t in straight.trials]
-        assert [t.state for t in killed.trials] == [t.state for t in straight.trials]
-        assert [t.values for t in killed.trials] == [t.values for t in straight.trials]
