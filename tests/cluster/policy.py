@@ -55,7 +55,9 @@ def cluster_violations(text: str) -> list[str]:
         _limits(config), _head(config, kind),
     ]  # fmt: skip
     if kind in MACHINES:
-        rules += [MACHINES[kind](name, node) for name, node in config["available_node_types"].items()]
+        rules += [
+            MACHINES[kind](name, node) for name, node in config["available_node_types"].items()
+        ]
         rules += [_no_way_in(config)]
     return [violation for rule in rules for violation in rule]
 
@@ -132,7 +134,9 @@ def _aws_machine(name: str, node: dict[str, Any]) -> Iterator[str]:
 def _gcp_machine(name: str, node: dict[str, Any]) -> Iterator[str]:
     machine = node["node_config"]
     for disk in machine["disks"]:
-        if not re.search(r"/images/(?!family/)\S+-v\d{8}$", disk["initializeParams"]["sourceImage"]):
+        if not re.search(
+            r"/images/(?!family/)\S+-v\d{8}$", disk["initializeParams"]["sourceImage"]
+        ):
             yield f"{name}: the machine image is not pinned"
     networks = machine.get("networkInterfaces")
     if not networks or any("accessConfigs" in network for network in networks):

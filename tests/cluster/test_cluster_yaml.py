@@ -56,14 +56,14 @@ def test_a_cluster_file_keeps_to_the_policy(name: str) -> None:
         ("  ~/.ray/auth_token: ~/.ray/auth_token\n", "", "does not bring the token"),
         ("chmod 600 ~", "chmod 644 ~", "lets others read the token"),
         ("=127.0.0.1", "=0.0.0.0", "the dashboard does not listen on the head itself only"),
-        (" --dashboard-host=127.0.0.1", "", "the dashboard does not listen on the head itself only"),
+        (" --dashboard-host=127.0.0.1", "", "the dashboard does not listen"),
         ("--head", "--head --ray-client-server-port=10001", "opens the Ray Client port"),
         ("==2.60.0'", "'", "does not pin Ray"),
         ("==2.60.0'", "==2.51.0'", "has a Ray before token authentication"),
         ("idle_timeout_minutes: 10", "idle_timeout_minutes: 0", "keeps idle machines"),
         ("max_workers: ", "max_workers: 10", "may grow without bounds"),
         ("auth:", f"# {ADDRESS}\nauth:", f"holds what looks like a key: {ADDRESS[:12]}..."),
-        ("ray start --head", "RAY_AUTH_TOKEN=x ray start --head", "holds what looks like a key: RAY_"),
+        ("ray start --head", "RAY_AUTH_TOKEN=x ray start --head", "holds what looks like a key"),
     ],
 )  # fmt: skip
 def test_a_cluster_file_that_leaves_something_open_is_found(
@@ -86,14 +86,14 @@ def test_a_cluster_file_that_leaves_something_open_is_found(
         (AWS, "LaunchTemplate: {LaunchTemplateName: maritime-mtl-head", "Unused: {Name: x",
          "head: Ray would make a security group"),
         (AWS, "HttpTokens: required", "HttpTokens: optional", "gpu_worker: the role's keys"),
-        (AWS, "  cache_stopped_nodes", "  security_group: {IpPermissions: []}\n  cache_stopped_nodes",
+        (AWS, "  cache_stopped", "  security_group: {IpPermissions: []}\n  cache_stopped",
          "opens ports"),
         (AWS, "upscaling_speed", "# 0.0.0.0/0\nupscaling_speed", "lets everyone in"),
         (AWS, "ssh_proxy_command: >-", "unused: >-", "needs SSH to be open"),
         (GCP, "-v20260825", "", "head: the machine image is not pinned"),
         (GCP, "images/ubuntu", "images/family/ubuntu", "head: the machine image is not pinned"),
-        (GCP, "      networkInterfaces: *network\n", "", "gpu_worker: has an address in the internet"),
-        (GCP, "/subnetworks/maritime-mtl", "/subnetworks/maritime-mtl\n          accessConfigs: [{}]",
+        (GCP, "      networkInterfaces: *network\n", "", "gpu_worker: has an address"),
+        (GCP, "works/maritime-mtl", "works/maritime-mtl\n          accessConfigs: [{}]",
          "head: has an address in the internet"),
     ],
 )  # fmt: skip
@@ -131,13 +131,19 @@ def test_the_stack_makes_what_the_cluster_file_names() -> None:
     config = parsed(AWS)
     machines = [node["node_config"] for node in config["available_node_types"].values()]
     assert {machine["LaunchTemplate"]["LaunchTemplateName"] for machine in machines} == made
-    assert read(STACK).count(f"/ray-cluster-name\": {config['cluster_name']}}}") == 2
+    assert read(STACK).count(f'/ray-cluster-name": {config["cluster_name"]}}}') == 2
 
 
 def test_images_are_pinned_by_version_or_digest_only() -> None:
     assert pinned("rayproject/ray:2.60.0-py311-gpu")
     assert pinned("localhost:5000/ray@sha256:" + "0" * 64)
-    for image in ("rayproject/ray", "rayproject/ray:latest", "localhost:5000/ray", "ray:2", "ray:nightly"):
+    for image in (
+        "rayproject/ray",
+        "rayproject/ray:latest",
+        "localhost:5000/ray",
+        "ray:2",
+        "ray:nightly",
+    ):
         assert not pinned(image), image
     (base,) = [x for x in read("cluster/Dockerfile").splitlines() if x.startswith("FROM ")]
     assert pinned(base.split()[1])
@@ -167,7 +173,9 @@ def test_a_cluster_file_brings_the_code_and_nothing_heavy(name: str, tmp_path: P
 def test_a_cluster_file_installs_the_code_where_it_brings_it(name: str) -> None:
     config = parsed(name)
     (place,) = [remote for remote, local in config["file_mounts"].items() if local == "."]
-    assert any(f"pip install --quiet 'ray" in x and f"-e {place}" in x for x in config["setup_commands"])
+    assert any(
+        "pip install --quiet 'ray" in x and f"-e {place}" in x for x in config["setup_commands"]
+    )
 
 
 def test_the_script_runs_alone_as_ray_submit_copies_it(tmp_path: Path) -> None:

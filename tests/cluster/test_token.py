@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import requests
+
+from tests.cluster.test_cluster_yaml import AWS, parsed
+from tests.cluster.test_train import ROOT, TINY, metrics_of
+
+pytestmark = [pytest.mark.ray, pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
+
+RAY = str(Path(sys.executable).parent / "ray")
+WORDS = ["stages.full.epochs=0", "evaluation.max_sequences=1"]
+
+
+class Guarded(NamedTuple):
+    """A cluster that wants a token."""
+
+    dashboard: str
+    token: str
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def fake_machines(address: str) -> dict[str, Any]:
+    """The cluster file for AWS, with processes on this machine in the place of its machines."""
+    config = parsed(AWS)
+    config["provider"] = {
+        "type": "fake_multinode", "gcs_address": address, "disable_node_updaters": True,
+        "foreground_node_launch": True, "disable_launch_config_check": True,
+        "use_node_id_as_ip": True,
+    }  # fmt: skip
+    nodes = config["available_node_types"]
+    del nodes["gpu_worker"]
+    nodes["cpu_worker"]["resources"] = {"CPU": 4}
+    config["available_node_types"] = {
+        name: {**node, "node_config": {}} for name, node in nodes.items()
+    }
+    return config
+
+
+def without_ray(environment: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if not name.startswith("RAY_")}
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[Guarded]:
+    """A head without CPUs on ports and in a folder of its own, which adds a machine when asked."""
+    with tempfile.TemporaryDirectory(prefix="mtl-", ignore_cleanup_errors=True) as folder:
+        port, dashboard = free_port(), free_port()
+        token = secrets.token_hex(16)
+        (Path(folder) / "token").write_text(token)
+        (Path(folder) / "cluster.json").write_text(json.dumps(fake_machines(f"127.0.0.1:{port}")))
+        environment = {
+            **without_ray(dict(os.environ)),
+            "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": f"{folder}/token",
+            "RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+        }  # fmt: skip
+        head = subprocess.Popen(
+            [
+                RAY, "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}",
+                "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", "--num-cpus=0",
+                f"--dashboard-agent-listen-port={free_port()}", f"--temp-dir={folder}/r",
+                "--object-store-memory=200000000", f"--autoscaling-config={folder}/cluster.json",
+            ],
+            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            address = f"http://127.0.0.1:{dashboard}"
+            wait_for_dashboard(address, head)
+            yield Guarded(address, token)
+        finally:
+            head.send_signal(signal.SIGTERM)  # ends all that it started
+            head.wait(timeout=60)
+
+
+def wait_for_dashboard(address: str, head: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 180
+    while True:
+        assert head.poll() is None, "the head ended"
+        assert time.monotonic() < deadline
+        try:
+            requests.get(f"{address}/api/version", timeout=5)
+            return
+        except requests.ConnectionError:
+            time.sleep(0.5)
+
+
+def submit(guarded: Guarded, words: list[str], **token: str) -> subprocess.CompletedProcess[str]:
+    command = [RAY, "job", "submit", "--address", guarded.dashboard, *words]
+    environment = {**without_ray(dict(os.environ)), **token}
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def test_a_job_without_the_token_is_refused(guarded: Guarded) -> None:
+    for token in (
+        {"RAY_AUTH_MODE": "disabled"},
+        {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "f" * 32},
+    ):
+        result = submit(guarded, ["--", "python", "-c", "print('ran')"], **token)
+        assert result.returncode != 0
+        output = result.stdout + result.stderr
+        assert "uthentication token" in output, output[-2000:]
+        assert "submitted" not in output
+    jobs = requests.get(f"{guarded.dashboard}/api/jobs/", timeout=30)
+    assert jobs.status_code == 401
+    header = {"Authorization": f"Bearer {guarded.token}"}
+    jobs = requests.get(f"{guarded.dashboard}/api/jobs/", headers=header, timeout=30)
+    assert jobs.json() == []
+
+
+def test_a_job_with_the_token_trains_on_a_machine_that_is_added_for_it(
+    guarded: Guarded, tmp_path: Path
+) -> None:
+    script = ["python", "cluster/train.py", "demo", *TINY, *WORDS]
+    result = submit(
+        guarded,
+        ["--working-dir", str(ROOT), "--", *script, f"storage={tmp_path}", "name=guarded"],
+        RAY_AUTH_MODE="token",
+        RAY_AUTH_TOKEN=guarded.token,
+    )
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    assert metrics_of(tmp_path / "guarded")[-1]["stage"] == "tracking"
