@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import ray
-from ray._private.state import state  # where Ray Train asks the same; there is no public way
 
 from mtl.config.load import load_text
 from mtl.config.schema import ClusterConfig, EvaluateConfig, RunConfig
@@ -97,18 +96,11 @@ def _walk(prefix: str, old: object, new: object) -> list[tuple[str, object, obje
     return [] if old == new else [(prefix, old, new)]
 
 
-def capacity() -> dict[str, float]:
-    """What the cluster has; of one that adds machines by itself, what it may grow to."""
-    now: dict[str, float] = ray.cluster_resources()
-    limit = state.get_max_resources_from_cluster_config() or {}
-    return {name: max(now.get(name, 0.0), limit.get(name, 0.0)) for name in {*now, *limit}}
-
-
 def with_gpus(config: _Placed) -> _Placed:
     """The config with `gpus_per_worker` decided by what the cluster has."""
     if config.cluster.gpus_per_worker is not None:
         return config
-    gpus = 1.0 if capacity().get("GPU", 0) >= config.cluster.workers else 0.0
+    gpus = 1.0 if ray.cluster_resources().get("GPU", 0) >= config.cluster.workers else 0.0
     cluster = config.cluster.model_copy(update={"gpus_per_worker": gpus})
     return config.model_copy(update={"cluster": cluster})
 
@@ -119,7 +111,7 @@ def check_workers(cluster: ClusterConfig) -> None:
     Raises:
         ResourceError: with the arithmetic and what to lower.
     """
-    have = capacity()
+    have = ray.cluster_resources()
     wanted = {
         "GPU": (cluster.gpus_per_worker or 0.0, "cluster.gpus_per_worker"),
         "CPU": (float(cluster.cpus_per_worker), "cluster.cpus_per_worker"),
@@ -141,11 +133,11 @@ def check_resources(config: RunConfig) -> None:
     """
     cluster = config.cluster
     check_workers(cluster)
-    cpus = capacity().get("CPU", 0.0)
-    if cluster.decode_in_tasks and cluster.workers * cluster.cpus_per_worker >= cpus:
+    have = ray.cluster_resources()
+    if cluster.decode_in_tasks and cluster.workers * cluster.cpus_per_worker >= have["CPU"]:
         raise ResourceError(
             f"cluster.decode_in_tasks=true needs a CPU beside the workers, but they reserve all "
-            f"{cpus:g}; lower cluster.workers or set it to false."
+            f"{have['CPU']:g}; lower cluster.workers or set it to false."
         )
     if config.training.precision == "fp16" and not cluster.gpus_per_worker:
         raise ConfigError("training.precision=fp16 needs a GPU; use bf16 or fp32 on CPUs.")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import signal
@@ -11,12 +10,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 import requests
 
-from tests.cluster.test_cluster_yaml import AWS, parsed
 from tests.cluster.test_train import ROOT, TINY, metrics_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -39,46 +37,27 @@ def free_port() -> int:
         return port
 
 
-def fake_machines(address: str) -> dict[str, Any]:
-    """The cluster file for AWS, with processes on this machine in the place of its machines."""
-    config = parsed(AWS)
-    config["provider"] = {
-        "type": "fake_multinode", "gcs_address": address, "disable_node_updaters": True,
-        "foreground_node_launch": True, "disable_launch_config_check": True,
-        "use_node_id_as_ip": True,
-    }  # fmt: skip
-    nodes = config["available_node_types"]
-    del nodes["gpu_worker"]
-    nodes["cpu_worker"]["resources"] = {"CPU": 4}
-    config["available_node_types"] = {
-        name: {**node, "node_config": {}} for name, node in nodes.items()
-    }
-    return config
-
-
 def without_ray(environment: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not name.startswith("RAY_")}
 
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Guarded]:
-    """A head without CPUs on ports and in a folder of its own, which adds a machine when asked."""
+    """A head on ports and in a folder of its own, ended by its process id."""
     with tempfile.TemporaryDirectory(prefix="mtl-", ignore_cleanup_errors=True) as folder:
         port, dashboard = free_port(), free_port()
         token = secrets.token_hex(16)
         (Path(folder) / "token").write_text(token)
-        (Path(folder) / "cluster.json").write_text(json.dumps(fake_machines(f"127.0.0.1:{port}")))
         environment = {
             **without_ray(dict(os.environ)),
             "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": f"{folder}/token",
-            "RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1",
         }  # fmt: skip
         head = subprocess.Popen(
             [
                 RAY, "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}",
-                "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", "--num-cpus=0",
+                "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", "--num-cpus=4",
                 f"--dashboard-agent-listen-port={free_port()}", f"--temp-dir={folder}/r",
-                "--object-store-memory=200000000", f"--autoscaling-config={folder}/cluster.json",
+                "--object-store-memory=200000000",
             ],
             env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -127,9 +106,7 @@ def test_a_job_without_the_token_is_refused(guarded: Guarded) -> None:
     assert jobs.json() == []
 
 
-def test_a_job_with_the_token_trains_on_a_machine_that_is_added_for_it(
-    guarded: Guarded, tmp_path: Path
-) -> None:
+def test_a_job_with_the_token_trains(guarded: Guarded, tmp_path: Path) -> None:
     script = ["python", "cluster/train.py", "demo", *TINY, *WORDS]
     result = submit(
         guarded,
