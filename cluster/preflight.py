@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TypeVar
 
 import ray
@@ -12,7 +11,6 @@ from mtl.config.load import load_text
 from mtl.config.schema import ClusterConfig, EvaluateConfig, RunConfig
 from mtl.config.unified_run import UnifiedEvaluateConfig
 from mtl.errors import ConfigError, ResourceError, RunExistsError
-from mtl.models.weights import check_start
 from mtl.training.run_folder import RunFolder
 
 FREE_TO_CHANGE = ("resume", "storage", "name", "cluster", "checkpoint", "evaluation")
@@ -46,30 +44,6 @@ def check_name(config: RunConfig, folder: RunFolder) -> None:
             f"run '{config.name}' was started with {key}={old}, now it is {new}; resume it with "
             "the value it had, or start a new run under another name."
         )
-
-
-def check_init(config: RunConfig) -> None:
-    """Refuse weights to start from that the model cannot take; a resumed run has its own.
-
-    Raises:
-        ConfigError: a run that only validates has no weights to do it with.
-        CheckpointError: `model.init` cannot be read here, or does not fit the model.
-    """
-    if config.resume:
-        return
-    init = config.model.init
-    if init is None:
-        if not config.trains:
-            raise ConfigError(
-                "mode=pretrained validates and tracks with weights as they are; "
-                "give model.init=PATH of an import or a run."
-            )
-        return
-    if "://" in init:
-        raise ConfigError(
-            f"model.init={init} must be a path on a disk that every node reaches; download it."
-        )
-    check_start(config, Path(init))
 
 
 def saved_config(folder: RunFolder, overrides: Sequence[str] = ()) -> RunConfig:

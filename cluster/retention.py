@@ -27,7 +27,6 @@ from rich.table import Table
 from cluster.ending import exit_status
 from cluster.job import connect, run_training, train_runs
 from cluster.preflight import (
-    check_init,
     check_name,
     check_resources,
     differences,
@@ -38,6 +37,7 @@ from cluster.progress import Board, Display
 from cluster.summary import publish_report
 from cluster.train import resolve
 from mtl.config.unified_run import UnifiedRunConfig
+from mtl.doctor.weights import check_init
 from mtl.errors import ConfigError
 from mtl.evaluation.unified.result import MAIN_METRIC
 from mtl.families import family_of

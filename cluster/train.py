@@ -24,7 +24,6 @@ from rich.console import Console
 from cluster.ending import exit_status
 from cluster.job import connect, run_training
 from cluster.preflight import (
-    check_init,
     check_name,
     check_resources,
     saved_config,
@@ -34,6 +33,7 @@ from cluster.storage import absolute_init, absolute_storage
 from cluster.summary import final_table, publish_report
 from mtl.config.load import load, preset_names
 from mtl.config.schema import RunConfig
+from mtl.doctor.weights import check_init
 from mtl.errors import ConfigError
 from mtl.families import family_of
 from mtl.training.run_folder import RunFolder

@@ -20,6 +20,7 @@ COMMANDS = (
     "track",
     "compare",
     "gradients",
+    "doctor",
 )
 
 

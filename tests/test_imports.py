@@ -28,6 +28,7 @@ BELOW = {
     "comparison": {"conditions", "config", "data", "models", "tasks", "training"},
     "families": {"config", "data", "models", "evaluation", "tracking", "report", "benchmark"}
     | {"losses", "tasks", "training"},
+    "doctor": {"config", "data", "models", "training", "families"},
 }
 FREE = {"errors", "files"}
 

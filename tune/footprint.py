@@ -1,23 +1,12 @@
-"""How large a run's model and batches are, measured on the run itself."""
+"""How large a run's batches and indices are, measured on the run itself."""
 
 from __future__ import annotations
 
 import math
 import pickle
 
-import torch
-
 from mtl.config.run import RunConfig
 from mtl.families import Indices, family_of
-
-
-def num_parameters(config: RunConfig, indices: Indices) -> int:
-    """Parameters and buffers of a run's model; a run with teachers has the model of each."""
-    first = family_of(family_of(config).prepared()).first()
-    run = first[0] if first else config
-    own = family_of(run).indices() if first else indices
-    model = family_of(run).task(own, torch.device("cpu")).build_model()
-    return sum(tensor.numel() for tensor in model.state_dict().values())
 
 
 def batch_bytes(config: RunConfig, indices: Indices) -> int:

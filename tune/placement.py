@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 from mtl.config.training import ClusterConfig
 from mtl.errors import ResourceError
+from mtl.families.footprint import DiskNeed
 
 GIB = 1 << 30
-BYTES_PER_PARAMETER = 4
-STATE_FACTOR = 3
-"""A checkpoint over its weights: AdamW keeps two averages of each."""
 DRIVER_CPUS = 0.01
 """Of a trial whose workers reserve their own: a process that holds a CPU could keep them out."""
 
@@ -103,14 +101,9 @@ def check_disk(free: int, parameters: int, keep: int, concurrent: int, runs: int
     Raises:
         ResourceError: with the arithmetic.
     """
-    weights = parameters * BYTES_PER_PARAMETER
-    needed = concurrent * (keep + 1) * STATE_FACTOR * weights + runs * weights
-    told = (
-        f"{concurrent} x {keep + 1} checkpoints of {STATE_FACTOR * weights / GIB:.3f} GiB and "
-        f"{runs} x {weights / GIB:.3f} GiB of weights are {needed / GIB:.2f} GiB, "
-        f"{free / GIB:.1f} GiB are free"
-    )
-    if needed > free:
+    need = DiskNeed(parameters, keep, concurrent, runs)
+    told = f"{need.arithmetic} are {need.needed / GIB:.2f} GiB, {free / GIB:.1f} GiB are free"
+    if need.needed > free:
         raise ResourceError(
             f"the search needs more disk than there is: {told}; lower trials, concurrent_trials "
             "or run.checkpoint.keep, or set storage= to another disk."

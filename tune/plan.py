@@ -10,8 +10,9 @@ from rich.console import Console
 
 from mtl.config.run import RunConfig
 from mtl.families import Indices
+from mtl.families.footprint import num_parameters
 from tune.config import SearchConfig
-from tune.footprint import batch_bytes, index_bytes, num_parameters
+from tune.footprint import batch_bytes, index_bytes
 from tune.placement import Placement, check_disk, check_object_store, place_trials
 from tune.space import Space
 

@@ -25,8 +25,9 @@ from rich.console import Console
 
 from cluster.ending import exit_status
 from cluster.job import connect
-from cluster.preflight import check_init, check_resources, with_gpus
+from cluster.preflight import check_resources, with_gpus
 from cluster.storage import absolute_storage
+from mtl.doctor.weights import check_init
 from mtl.errors import ConfigError, RunExistsError
 from mtl.families import family_of
 from tune.check import check

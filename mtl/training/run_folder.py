@@ -13,16 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow
 import pyarrow.fs
 import torch
 from tensorboardX import SummaryWriter
 
 from mtl.config.load import to_yaml
 from mtl.config.schema import RunConfig
-from mtl.errors import ConfigError
 from mtl.files import write_atomically
 from mtl.models.model_file import save_model
+from mtl.training.storage import open_storage
 
 FINAL = "-final"
 """Ends the name of a run's last checkpoint."""
@@ -68,15 +67,7 @@ class RunFolder:
 
     def __init__(self, storage: str, name: str) -> None:
         self.name = name
-        if "://" in storage:
-            try:
-                self.filesystem, base = pyarrow.fs.FileSystem.from_uri(storage)
-            except (pyarrow.ArrowException, OSError, ValueError) as error:
-                raise ConfigError(f"storage={storage} cannot be opened: {error}") from None
-        else:
-            self.filesystem = pyarrow.fs.LocalFileSystem()
-            base = str(Path(storage).expanduser().absolute())
-        self.storage_path = base.rstrip("/")
+        self.filesystem, self.storage_path = open_storage(storage)
         self.path = f"{self.storage_path}/{name}"
 
     @property

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from cluster.preflight import check_init, check_name, differences
+from cluster.preflight import check_name, differences
 from cluster.train import main, resolve
 from mtl.config.load import load, to_yaml
+from mtl.doctor.weights import check_init
 from mtl.errors import CheckpointError, ConfigError, RunExistsError
 from mtl.models.build import build_model
 from mtl.models.model_file import save_model
