@@ -24,7 +24,7 @@ from rich.console import Console
 from cluster import answering, tracking
 from cluster.ending import exit_status
 from cluster.job import connect
-from cluster.preflight import check_workers, with_gpus
+from cluster.preflight import check_evaluation_on_nodes, check_workers, with_gpus
 from mtl.benchmark.plan import Execute
 from mtl.benchmark.terminal import evaluation_console
 from mtl.commands.command import Parser
@@ -53,9 +53,11 @@ class OnRay:
         return answering.on_cluster(self._ready(config).cluster, self._tell)
 
     def _ready(self, config: Evaluation) -> Evaluation:
-        connect(config, self._at_end)
+        joined = connect(config, self._at_end)
         config = with_gpus(config)
         check_workers(config.cluster)
+        if joined:
+            check_evaluation_on_nodes(config)
         return config
 
     def _tell(self, sentence: str) -> None:

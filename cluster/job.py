@@ -28,7 +28,7 @@ from mtl.families import Indices, family_of
 from mtl.training.run_folder import RunFolder
 
 
-def connect(config: RunConfig | EvaluateConfig | UnifiedEvaluateConfig, at_end: ExitStack) -> None:
+def connect(config: RunConfig | EvaluateConfig | UnifiedEvaluateConfig, at_end: ExitStack) -> bool:
     """Join the cluster this process belongs to, or start one on this machine.
 
     RAY_ADDRESS=local starts one of its own beside those that run here already.
@@ -37,18 +37,21 @@ def connect(config: RunConfig | EvaluateConfig | UnifiedEvaluateConfig, at_end: 
         config: of what is to be placed.
         at_end: shuts down a cluster that was started here.
 
+    Returns:
+        Whether the cluster was there: one that was started here is this machine alone.
+
     Raises:
         ResourceError: RAY_ADDRESS names a cluster that does not answer.
     """
     if ray.is_initialized():
-        return
+        return True
     address = os.environ.get("RAY_ADDRESS", "")
     _require_answer(address)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address != "local":
         try:
             ray.init(address="auto", **quiet)
-            return
+            return True
         except ConnectionError:
             pass  # there is none to join
     cluster = config.cluster
@@ -56,6 +59,7 @@ def connect(config: RunConfig | EvaluateConfig | UnifiedEvaluateConfig, at_end: 
     cpus = max(os.cpu_count() or 1, cluster.workers * cluster.cpus_per_worker + 2)
     ray.init(address="local", num_cpus=cpus, object_store_memory=512 << 20, **quiet)
     at_end.callback(ray.shutdown)
+    return False
 
 
 def _require_answer(address: str) -> None:

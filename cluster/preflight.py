@@ -7,10 +7,18 @@ from typing import TypeVar
 
 import ray
 
+from cluster.nodes import check_nodes, check_shared_storage
 from mtl.config.load import load_text
 from mtl.config.schema import ClusterConfig, EvaluateConfig, RunConfig
 from mtl.config.unified_run import UnifiedEvaluateConfig
+from mtl.doctor.disk import ScratchSpace
+from mtl.doctor.finding import errors
+from mtl.doctor.packages import SameVersions, versions
+from mtl.doctor.places import seen
+from mtl.doctor.run import disk_space
+from mtl.doctor.storage import WritableStorage
 from mtl.errors import ConfigError, ResourceError, RunExistsError
+from mtl.families.footprint import DiskNeed
 from mtl.training.run_folder import RunFolder
 
 FREE_TO_CHANGE = ("resume", "storage", "name", "cluster", "checkpoint", "evaluation")
@@ -97,6 +105,49 @@ def check_workers(cluster: ClusterConfig) -> None:
                 f"{cluster.workers} workers with {each:g} {resource} each need {total:g}, "
                 f"the cluster has {have.get(resource, 0.0):g}; lower cluster.workers or {key}."
             )
+
+
+def check_storage(storage: str) -> None:
+    """Refuse a storage that this machine cannot write to.
+
+    Raises:
+        ConfigError: says why it cannot.
+    """
+    for finding in errors(WritableStorage(storage).findings()):
+        raise ConfigError(finding.text)
+
+
+def check_disk(config: RunConfig, need: DiskNeed) -> None:
+    """Refuse a run that does not fit its storage; one that is resumed has its files already.
+
+    Raises:
+        ResourceError: gives the arithmetic.
+    """
+    for finding in [] if config.resume else errors(disk_space(config, need)):
+        raise ResourceError(f"the run does not fit its storage: {finding.text}")
+
+
+def check_run_on_nodes(config: RunConfig, need: DiskNeed) -> None:
+    """Refuse nodes on which a worker of this run would fail.
+
+    Args:
+        config: of the run, with the storage that its workers write to.
+        need: what it writes.
+
+    Raises:
+        ResourceError: names the nodes and what to do.
+    """
+    checks = [SameVersions(versions()), *seen(config), ScratchSpace(need.checkpoint_bytes)]
+    check_shared_storage(config.storage, checks)
+
+
+def check_evaluation_on_nodes(config: EvaluateConfig | UnifiedEvaluateConfig) -> None:
+    """Refuse nodes on which a worker of this evaluation would fail; the driver alone writes.
+
+    Raises:
+        ResourceError: names the nodes and what to do.
+    """
+    check_nodes([SameVersions(versions()), *seen(config)])
 
 
 def check_resources(config: RunConfig) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -27,8 +28,11 @@ from rich.table import Table
 from cluster.ending import exit_status
 from cluster.job import connect, run_training, train_runs
 from cluster.preflight import (
+    check_disk,
     check_name,
     check_resources,
+    check_run_on_nodes,
+    check_storage,
     differences,
     saved_config,
     with_gpus,
@@ -41,6 +45,7 @@ from mtl.doctor.weights import check_init
 from mtl.errors import ConfigError
 from mtl.evaluation.unified.result import MAIN_METRIC
 from mtl.families import family_of
+from mtl.families.footprint import disk_need, num_runs
 from mtl.families.retention import FOLDER, outcomes, phases_of, sequential_runs
 from mtl.report.retention import RetentionTable, phases_csv, retention_csv, retention_page
 from mtl.training.run_folder import RunFolder
@@ -86,14 +91,20 @@ def compare(words: Sequence[str], at_end: ExitStack) -> None:
     runs = sequential_runs(config, config.retention.compare)
     _check_joint(config, folder)
     check_init(config)
+    check_storage(config.storage)
     console.print(f"run '{config.name}' in {folder.path}", markup=False)
     indices = family_of(config).indices()
     for run in runs.values():
         family_of(run).indices()  # refuses what would fail only after the joint run
     _check_sequential(config)
-    connect(config, at_end)
+    all_runs = num_runs(config) + sum(map(num_runs, runs.values()))
+    need = replace(disk_need(config, indices), training=all_runs, runs=all_runs)
+    check_disk(config, need)
+    joined = connect(config, at_end)
     config = cast(UnifiedRunConfig, with_gpus(config))
     check_resources(config)
+    if joined:
+        check_run_on_nodes(config, need)
     if not folder.finished():
         run_training(config, indices, folder, console)
         publish_report(folder)

@@ -24,8 +24,11 @@ from rich.console import Console
 from cluster.ending import exit_status
 from cluster.job import connect, run_training
 from cluster.preflight import (
+    check_disk,
     check_name,
     check_resources,
+    check_run_on_nodes,
+    check_storage,
     saved_config,
     with_gpus,
 )
@@ -36,6 +39,7 @@ from mtl.config.schema import RunConfig
 from mtl.doctor.weights import check_init
 from mtl.errors import ConfigError
 from mtl.families import family_of
+from mtl.families.footprint import disk_need
 from mtl.training.run_folder import RunFolder
 
 USAGE = f"""usage: python cluster/train.py [PRESET|FILE.yaml] [section.key=value ...]
@@ -111,14 +115,19 @@ def train(words: Sequence[str], at_end: ExitStack) -> None:
     folder = RunFolder(config.storage, str(config.name))
     check_name(config, folder)
     check_init(config)
+    check_storage(config.storage)
     console.print(f"run '{config.name}' in {folder.path}", markup=False)
     indices = family_of(config).indices()
     for split, index in indices.named().items():
         for reason, count in index.skipped.items():
             console.print(f"{split}: {count} left out: {reason}", style="yellow", markup=False)
-    connect(config, at_end)
+    need = disk_need(config, indices)
+    check_disk(config, need)
+    joined = connect(config, at_end)
     config = with_gpus(config)
     check_resources(config)
+    if joined:
+        check_run_on_nodes(config, need)
     run_training(config, indices, folder, console)
     publish_report(folder)
     final_table(folder, config, console)

@@ -25,11 +25,12 @@ from rich.console import Console
 
 from cluster.ending import exit_status
 from cluster.job import connect
-from cluster.preflight import check_resources, with_gpus
+from cluster.preflight import check_resources, check_run_on_nodes, check_storage, with_gpus
 from cluster.storage import absolute_storage
 from mtl.doctor.weights import check_init
 from mtl.errors import ConfigError, RunExistsError
 from mtl.families import family_of
+from mtl.families.footprint import disk_need
 from tune.check import check
 from tune.config import SearchConfig
 from tune.load import base_run, changed_keys, load, preset_names, to_yaml
@@ -143,10 +144,14 @@ def run_search(words: Sequence[str], at_end: ExitStack) -> None:
     warm = earlier_bests(search, space)
     console.print(f"search '{search.name}' in {folder}", markup=False)
     indices = family_of(base).indices()
-    connect(base, at_end)
+    check_storage(search.storage)
+    joined = connect(base, at_end)
     space.base = with_gpus(base)
     check_resources(space.base)
     placement = place(search, space.base, indices, folder.parent, console)
+    if joined:
+        placed = space.base.model_copy(update={"storage": search.storage})
+        check_run_on_nodes(placed, disk_need(base, indices))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SEARCH_FILE).write_text(to_yaml(search), encoding="utf-8")
     study = Study(folder, search, space, goal)

@@ -65,9 +65,7 @@ class Packages:
         python = Finding("python", Level.OK, platform.python_version())
         asked = requirements()
         if not asked:
-            told = (
-                f"{PROJECT} is not installed here, so its packages are not known; pip install -e ."
-            )
+            told = f"{PROJECT} is not installed, so what it needs is not known; pip install -e ."
             return [python, Finding("packages", Level.WARNING, told)]
         return [python, *map(_judged, asked)]
 
