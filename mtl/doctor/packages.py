@@ -32,7 +32,7 @@ def requirements() -> list[Requirement]:
 
 
 def installed(name: str) -> str | None:
-    """Version of a package, none where it is not installed."""
+    """Version of a package, none where it is not installed; `+cpu` or `+cu128` is part of it."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -50,10 +50,18 @@ def code_digest() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Version of Python, of each package that is asked for and installed, and of the code."""
-    found = {one.name: installed(one.name) for one in requirements()}
+    """Version of Python, of each package that is asked for and installed, and of the code.
+
+    As far as machines of one cluster must agree: a head without a GPU may have torch for CPUs.
+    """
+    found = {one.name: _public(installed(one.name)) for one in requirements()}
     here = {name: version for name, version in found.items() if version is not None}
-    return {"python": platform.python_version(), **here, CODE: code_digest()}
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"python": python, **here, CODE: code_digest()}
+
+
+def _public(version: str | None) -> str | None:
+    return version and version.partition("+")[0]
 
 
 @dataclass(frozen=True)
@@ -92,10 +100,11 @@ class SameVersions:
     def findings(self) -> list[Finding]:
         """See `Check.findings`."""
         here = versions()
+        mine = {name: here.get(name) or _public(installed(name)) for name in self.expected}
         other = [
-            f"{name} is {here.get(name) or installed(name) or 'missing'}, not {version}"
+            f"{name} is {mine[name] or 'missing'}, not {version}"
             for name, version in self.expected.items()
-            if (here.get(name) or installed(name)) != version
+            if mine[name] != version
         ]
         if not other:
             return [Finding("versions", Level.OK, "as where the command runs")]

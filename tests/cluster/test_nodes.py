@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -14,8 +13,6 @@ from typing import NamedTuple
 
 import psutil
 import pytest
-import ray
-import ray.cluster_utils
 
 from cluster.nodes import Node, alive_nodes, check_nodes, check_shared_storage
 from mtl.config.schema import DataConfig, EvaluateConfig
@@ -30,14 +27,14 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 OWN_DISKS = "mount -t tmpfs none $DATA && mount -t tmpfs none $STORAGE && exec"
 
 
-class TwoNodes(NamedTuple):
-    """A head where no worker can run, and a node to which two folders are other disks."""
+class OtherNode(NamedTuple):
+    """A node without CPUs, to which two folders are disks of its own and numpy is another one."""
 
     data: Path
     storage: Path
     node: Node
     process: int
-    """Of the node's `ray start`."""
+    """Of its `ray start`."""
 
 
 def mounts_can_differ() -> bool:
@@ -49,90 +46,83 @@ def mounts_can_differ() -> bool:
 
 
 @pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNodes]:
+def other(local_cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OtherNode]:
+    """Joins the session's cluster for as long as these tests run."""
     if not mounts_can_differ():
-        pytest.skip("a node with other disks needs the right to mount")
-    if ray.is_initialized():  # the session's cluster; only one at a time has its own cleaner
-        pytest.skip("another cluster runs in this process; run this file alone")
+        pytest.skip("a node with disks of its own needs the right to mount")
     place = tmp_path_factory.mktemp("nodes")
     data, storage, packages = write_root(place / "data"), place / "runs", place / "packages"
     storage.mkdir()
     packages.mkdir()
     install(packages, "numpy", "0.0.1")
-    small = {"num_cpus": 0, "object_store_memory": 100 << 20, "include_dashboard": False}
-    head = ray.cluster_utils.Cluster(initialize_head=True, head_node_args=small)
-    ray_start = f"{Path(sys.executable).parent}/ray start --address={head.address} --block"
-    more = "--num-cpus=1 --object-store-memory=100000000"
+    path = os.pathsep.join([str(packages), os.environ.get("PYTHONPATH", "")])
+    known = {node.id for node in alive_nodes()}
+    start = f"{Path(sys.executable).parent}/ray start --address={local_cluster} --block"
+    more = "--num-cpus=0 --object-store-memory=100000000"
     process = subprocess.Popen(
-        ["unshare", "--mount", "sh", "-c", f"{OWN_DISKS} {ray_start} {more}"],
-        env={**os.environ, "DATA": str(data), "STORAGE": str(storage), "PYTHONPATH": str(packages)},
+        ["unshare", "--mount", "sh", "-c", f"{OWN_DISKS} {start} {more}"],
+        env={**os.environ, "DATA": str(data), "STORAGE": str(storage), "PYTHONPATH": path},
         stdout=subprocess.DEVNULL,
     )
     try:
-        ray.init(address=head.address, log_to_driver=False, logging_level="ERROR")
-        own = ray.get_runtime_context().get_node_id()
         deadline = time.monotonic() + 120
-        while len(alive_nodes()) < 2:
-            assert process.poll() is None, "the second node ended"
+        while len(alive_nodes()) == len(known):
+            assert process.poll() is None, "the node ended"
             assert time.monotonic() < deadline
             time.sleep(0.2)
-        (node,) = (node for node in alive_nodes() if node.id != own)
-        yield TwoNodes(data, storage, node, process.pid)
+        (node,) = (node for node in alive_nodes() if node.id not in known)
+        yield OtherNode(data, storage, node, process.pid)
     finally:
-        ray.shutdown()
-        for each in psutil.Process(process.pid).children(recursive=True):
-            each.send_signal(signal.SIGCONT)
-        process.terminate()
+        process.terminate()  # ends what it has started too
         process.wait(60)
-        head.shutdown()
 
 
-def test_every_node_is_asked_and_the_one_without_the_data_is_named(nodes: TwoNodes) -> None:
-    checks = seen(EvaluateConfig(data=DataConfig(root=str(nodes.data))))
+def test_every_node_is_asked_and_the_one_without_the_data_is_named(other: OtherNode) -> None:
+    checks = seen(EvaluateConfig(data=DataConfig(root=str(other.data))))
     with pytest.raises(ResourceError) as caught:
         check_nodes(checks)
     told = str(caught.value)
-    assert told.startswith(f"on node {nodes.node.name}: data.root={nodes.data} lacks train, val")
+    assert told.startswith(f"on node {other.node.name}: data.root={other.data} lacks train, val")
     assert told.count("on node") == 1
 
 
-def test_a_node_with_another_package_is_named_with_both_versions(nodes: TwoNodes) -> None:
+def test_a_node_with_another_package_is_named_with_both_versions(other: OtherNode) -> None:
     expected = versions()
     with pytest.raises(ResourceError) as caught:
         check_nodes([SameVersions(expected)])
-    told = f"on node {nodes.node.name}: numpy is 0.0.1, not {expected['numpy']}; install"
+    told = f"on node {other.node.name}: numpy is 0.0.1, not {expected['numpy']}; install"
     assert str(caught.value).startswith(told)
 
 
 def test_a_storage_that_nodes_do_not_share_is_refused_although_each_can_write(
-    nodes: TwoNodes, tmp_path: Path
+    other: OtherNode, tmp_path: Path
 ) -> None:
     with pytest.raises(ResourceError) as caught:
-        check_shared_storage(str(nodes.storage))
-    told = f"on node {nodes.node.name}: storage={nodes.storage} is not the folder that the command"
+        check_shared_storage(str(other.storage))
+    told = f"on node {other.node.name}: storage={other.storage} is not the folder that the command"
     assert str(caught.value).startswith(told)
-    assert list(nodes.storage.iterdir()) == []
+    assert list(other.storage.iterdir()) == []
     check_shared_storage(str(tmp_path / "shared"))
     assert list((tmp_path / "shared").iterdir()) == []
 
 
 def test_a_storage_that_the_driver_cannot_write_to_is_refused(
-    nodes: TwoNodes, tmp_path: Path
+    other: OtherNode, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"file cannot be written \(Not a directory\)"):
         check_shared_storage(str(tmp_path / "file"))
 
 
-def test_checks_of_warm_nodes_take_a_second_or_two(nodes: TwoNodes) -> None:
+def test_warm_nodes_answer_within_seconds(other: OtherNode) -> None:
     check_nodes([])
     started = time.monotonic()
     check_nodes([])
     assert time.monotonic() - started < 10
 
 
-def test_a_node_that_does_not_answer_is_named(nodes: TwoNodes) -> None:
-    family = psutil.Process(nodes.process).children(recursive=True)
+def test_a_node_that_does_not_answer_is_named(other: OtherNode) -> None:
+    family = psutil.Process(other.process).children(recursive=True)
     for each in family:
         each.suspend()
     try:
@@ -141,5 +131,5 @@ def test_a_node_that_does_not_answer_is_named(nodes: TwoNodes) -> None:
     finally:
         for each in family:
             each.resume()
-    told = f"on node {nodes.node.name}: the checks were not answered within 4 s; look at the node"
+    told = f"on node {other.node.name}: the checks were not answered within 4 s; look at the node"
     assert str(caught.value).startswith(told)

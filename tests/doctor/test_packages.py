@@ -54,6 +54,13 @@ def test_versions_are_those_of_another_machine_or_named(
     assert found.text.startswith(told)
 
 
+def test_builds_of_one_version_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = versions()
+    install(tmp_path, "numpy", f"{elsewhere['numpy']}+cu128")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert [one.level for one in SameVersions(elsewhere).findings()] == [Level.OK]
+
+
 def test_other_code_is_another_version() -> None:
     (found,) = SameVersions({**versions(), CODE: "0" * 12}).findings()
     assert found.level is Level.ERROR
