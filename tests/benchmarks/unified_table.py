@@ -42,8 +42,11 @@ def evaluated(runs: Sequence[str], data: Path, out: Path) -> dict[str, dict[str,
         ],
         "extra": [det, "data.det_splits.test=test+extra"],
     }
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, more in words.items():
+        if name == "extra":  # of those that find boxes
+            models = found["test"]["models"].values()
+            runs = [one["source"] for one in models if "map" in one["metrics"]]
         file = out / name / "evaluation.json"
         if not file.is_file() and (
             status := mtl(["evaluate", *runs, *more, "--split", "test", "--out", str(out / name)])
@@ -56,7 +59,7 @@ def evaluated(runs: Sequence[str], data: Path, out: Path) -> dict[str, dict[str,
 def rows(found: dict[str, dict[str, Any]]) -> Iterator[list[str]]:
     """A row for the teachers of each model, then one for itself."""
     for name in found["test"]["models"]:
-        models = {split: one["models"][name] for split, one in found.items()}
+        models = {s: one["models"][name] for s, one in found.items() if name in one["models"]}
         taught = {
             split: {
                 metric: value
@@ -67,10 +70,11 @@ def rows(found: dict[str, dict[str, Any]]) -> Iterator[list[str]]:
             for split, model in models.items()
         }
         if any(taught.values()):
-            yield [f"{name}: teachers", *(cell(taught[s].get(m)) for m, _, s in COLUMNS), ""]
+            cells = (cell(taught.get(s, {}).get(m)) for m, _, s in COLUMNS)
+            yield [f"{name}: teachers", *cells, ""]
         own = {split: model["metrics"] for split, model in models.items()}
         delta = models["test"]["delta_m"]
-        yield [name, *(cell(own[s].get(m)) for m, _, s in COLUMNS), cell(delta)]
+        yield [name, *(cell(own.get(s, {}).get(m)) for m, _, s in COLUMNS), cell(delta)]
 
 
 def cell(value: dict[str, float | None] | None) -> str:
