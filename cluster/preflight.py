@@ -12,7 +12,7 @@ from mtl.config.load import load_text
 from mtl.config.schema import ClusterConfig, EvaluateConfig, RunConfig
 from mtl.config.unified_run import UnifiedEvaluateConfig
 from mtl.doctor.disk import ScratchSpace
-from mtl.doctor.finding import errors
+from mtl.doctor.finding import Check, errors
 from mtl.doctor.packages import SameVersions, versions
 from mtl.doctor.places import seen
 from mtl.doctor.run import disk_space
@@ -137,7 +137,11 @@ def check_run_on_nodes(config: RunConfig, need: DiskNeed) -> None:
     Raises:
         ResourceError: names the nodes and what to do.
     """
-    checks = [SameVersions(versions()), *seen(config), ScratchSpace(need.checkpoint_bytes)]
+    checks: list[Check] = [
+        SameVersions(versions()),
+        *seen(config),
+        ScratchSpace(need.checkpoint_bytes),
+    ]
     check_shared_storage(config.storage, checks)
 
 
