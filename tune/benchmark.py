@@ -23,6 +23,7 @@ if str(ROOT / "tune") in sys.path:
 import cluster.settings  # noqa: F401 - before Ray
 
 # isort: split
+import pyarrow.parquet
 from rich.console import Console
 from rich.table import Table
 
@@ -31,9 +32,9 @@ from mtl.commands.command import Parser
 from mtl.errors import ConfigError
 from mtl.files import write_atomically
 from tune.charts import drawn
-from tune.compared import WAYS, Course, Way, drawn_courses, read_course, shares
+from tune.compared import TRIALS, WAYS, Course, Way, drawn_courses, read_course, shares
 from tune.config import SearchConfig
-from tune.search import SEARCH_FILE, resolve, run_search
+from tune.search import SEARCH_FILE, check_folder, resolve, run_search
 
 OURS = ("sampler", "scheduler", "seed", "reruns", "concurrent_trials", "name", "storage", "resume")
 """Keys of a search that a comparison sets."""
@@ -105,7 +106,7 @@ def compare(options: argparse.Namespace, at_end: ExitStack) -> None:
     courses = []
     for way, seed, words in searches(options):
         folder = options.out / f"{way.name}-{seed}"
-        if not (folder / "trials.parquet").is_file():
+        if not is_done(words, folder):
             run_search(words, at_end)
         courses.append(read_course(folder, way.name, seed, minimize))
     sign = -1.0 if minimize else 1.0
@@ -113,6 +114,19 @@ def compare(options: argparse.Namespace, at_end: ExitStack) -> None:
     write_atomically(options.out / "benchmark.svg", chart.encode())
     write_atomically(options.out / "benchmark.json", json.dumps(_told(courses), indent=1).encode())
     _show(courses, sign, objective.value, options.out)
+
+
+def is_done(words: Sequence[str], folder: Path) -> bool:
+    """Whether a search has ended with as many trials as these words ask for.
+
+    Raises:
+        ConfigError: the folder holds a search of something else.
+    """
+    if not (folder / TRIALS).is_file():
+        return False
+    search = resolve(words)
+    check_folder(search, folder)
+    return pyarrow.parquet.read_metadata(folder / TRIALS).num_rows >= search.trials
 
 
 def _told(courses: Sequence[Course]) -> dict[str, object]:

@@ -10,9 +10,11 @@ import numpy as np
 import pyarrow.parquet
 from matplotlib.axes import Axes
 
+from mtl.errors import DataError
 from mtl.report.curves import FAINT
 from tune.charts import GRASS, SAND, SEA
 
+TRIALS = "trials.parquet"
 COLORS = (FAINT, SEA, SAND, GRASS)
 
 
@@ -62,12 +64,17 @@ def read_course(folder: Path, way: str, seed: int, minimize: bool) -> Course:
     """The course of a finished search, from its trials.parquet.
 
     Trials that were stopped or failed cost what they trained and have no value.
+
+    Raises:
+        DataError: no trial finished.
     """
-    rows = pyarrow.parquet.read_table(folder / "trials.parquet").to_pylist()
+    rows = pyarrow.parquet.read_table(folder / TRIALS).to_pylist()
     objective = next(name for name in rows[0] if name.startswith("objective/"))
     spent = np.cumsum([row["epochs"] for row in rows])
     ended = [(int(e), row[objective]) for e, row in zip(spent, rows, strict=True)]
     finished = [(e, -v if minimize else v) for e, v in ended if v is not None]
+    if not finished:
+        raise DataError(f"no trial of {folder} finished; its trials.parquet says why.")
     return Course(
         way, seed, tuple(e for e, _ in finished), tuple(v for _, v in finished), int(spent[-1])
     )

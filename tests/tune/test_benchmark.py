@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from mtl.errors import ConfigError
 from tests.tune.conftest import TINY
-from tune.benchmark import OURS, main
+from tests.tune.made import carry_on, study_of
+from tune.benchmark import OURS, is_done, main
+from tune.load import to_yaml
+from tune.results import write_trials
 
 RUN = [word for word in TINY if word.split("=")[0].split(".")[0] not in OURS]
 
@@ -44,6 +48,20 @@ def test_several_objectives_have_no_best_value(
     )
     assert main([str(file), "--out", str(tmp_path / "out")]) == 1
     assert "objectives must be one, got 2" in capsys.readouterr().err
+
+
+def test_a_search_is_done_when_it_has_all_the_trials_and_is_the_same(tmp_path: Path) -> None:
+    study = study_of(tmp_path / "random-1", "trials=1")
+    (study.folder / "search.yaml").write_text(to_yaml(study.search))
+    words = [f"storage={tmp_path}", "name=random-1", "resume=true"]
+    assert not is_done([*words, "trials=1"], study.folder)
+    number, _ = study.begin()  # type: ignore[misc]
+    carry_on(study, number, [0.1] * 6)
+    write_trials(study)
+    assert is_done([*words, "trials=1"], study.folder)
+    assert not is_done([*words, "trials=2"], study.folder)
+    with pytest.raises(ConfigError, match="was started with another sampler"):
+        is_done([*words, "trials=1", "sampler=random"], study.folder)
 
 
 @pytest.mark.ray

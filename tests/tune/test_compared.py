@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mtl.errors import DataError
 from tests.tune.made import carry_on, study_of
 from tune.charts import drawn
 from tune.compared import WAYS, Course, drawn_courses, read_course, shares
@@ -29,6 +30,15 @@ def test_a_stopped_trial_costs_what_it_trained_and_has_no_value(tmp_path: Path) 
     write_trials(study)
     found = read_course(study.folder, "tpe_asha", 1, minimize=False)
     assert found == course("tpe_asha", [6, 15], [0.5, 0.7], 15)
+
+
+def test_a_search_of_which_nothing_finished_is_named(tmp_path: Path) -> None:
+    study = study_of(tmp_path / "search", "trials=1")
+    number, _ = study.begin()  # type: ignore[misc]
+    study.failed(number, "no luck")
+    write_trials(study)
+    with pytest.raises(DataError, match=f"no trial of {study.folder} finished"):
+        read_course(study.folder, "random", 1, minimize=False)
 
 
 def test_a_smaller_value_is_better_where_it_is_minimised(tmp_path: Path) -> None:
