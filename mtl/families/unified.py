@@ -34,7 +34,7 @@ from mtl.tasks.task import Metrics, Task
 from mtl.tasks.teachers import Teachers, joint_lessons
 from mtl.tasks.unified import UnifiedTask
 from mtl.tasks.unified_answers import score_of
-from mtl.tracking.finished_model import FinishedModel, read_model
+from mtl.tracking.finished_model import FinishedModel, read_model, unified_classes_of_model
 
 
 class Answered(NamedTuple):
@@ -108,7 +108,7 @@ class UnifiedFamily:
         for other in (*final.values(), *([] if val is None else [val])):
             other.require_classes(train.class_names, "the training split")
         for task, place in self._given_teachers().items():
-            names = self._read_teacher(task, place).unified_classes
+            names = unified_classes_of_model(place)
             train.only([task]).require_classes(names, f"teachers.{task}={place}")
         return Indices(train, val, final)
 

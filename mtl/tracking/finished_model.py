@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -39,8 +39,7 @@ class FinishedModel(NamedTuple):
     @property
     def unified_classes(self) -> dict[UnifiedTaskName, tuple[str, ...]]:
         """Names of a unified model's outputs, by task; empty where they are not known."""
-        known = self.classes if isinstance(self.classes, dict) else {}
-        return {task: tuple(known[task]) for task in UNIFIED_TASKS if task in known}
+        return _by_task(self.classes)
 
     def on(self, device: torch.device | None) -> tuple[OnlineModel, TrackerConfig, torch.device]:
         """What a tracker is made of, on a device; none: a GPU where there is one.
@@ -66,7 +65,7 @@ def read_model(place: str | Path) -> FinishedModel:
     with _local_file(source) as file:
         digest = f"sha256-{hashlib.sha256(file.read_bytes()).hexdigest()}"
         model, config = open_model(file)
-        classes = json.loads(read_header(file)[1].get("classes", "[]"))
+        classes = _classes(read_header(file)[1])
         return FinishedModel(source, digest, model, config, classes)
 
 
@@ -78,6 +77,25 @@ def family_of_model(place: str | Path) -> str:
     """
     with _local_file(absolute(str(place))) as file:
         return read_header(file)[1]["family"]
+
+
+def unified_classes_of_model(place: str | Path) -> dict[UnifiedTaskName, tuple[str, ...]]:
+    """`FinishedModel.unified_classes` of what `read_model` would read, without its weights.
+
+    Raises:
+        CheckpointError: as `read_model`.
+    """
+    with _local_file(absolute(str(place))) as file:
+        return _by_task(_classes(read_header(file)[1]))
+
+
+def _classes(metadata: Mapping[str, str]) -> Any:
+    return json.loads(metadata.get("classes", "[]"))
+
+
+def _by_task(classes: Any) -> dict[UnifiedTaskName, tuple[str, ...]]:
+    known = classes if isinstance(classes, dict) else {}
+    return {task: tuple(known[task]) for task in UNIFIED_TASKS if task in known}
 
 
 def model_address(source: str) -> str:
