@@ -18,6 +18,10 @@ UNIFIED_TASKS: tuple[UnifiedTaskName, ...] = ("det", "seg", "cls")
 UNIFIED_PARTS = ("backbone", "up", "necks", "attention", "head")
 """The parts a stage can freeze."""
 
+NormalizationName = Literal["shared", "per_task", "frozen", "frozen_backbone"]
+PER_TASK_NORMALIZATIONS: tuple[NormalizationName, ...] = ("per_task", "frozen_backbone")
+"""Those with statistics of each task somewhere."""
+
 BackboneName = Literal["efficientnet_b0", "tf_efficientnet_lite0", "test_efficientnet"]
 Statistics = tuple[float, float, float]
 
@@ -125,8 +129,9 @@ class UnifiedConfig(Config):
     """Self-attention over the sum of the necks."""
     head: UnifiedHeadConfig = UnifiedHeadConfig()
     """Grouped convolutions."""
-    normalization: Literal["shared", "per_task", "frozen"] = "shared"
-    """Statistics of batch normalisation: of all tasks together, of each, or never changing."""
+    normalization: NormalizationName = "shared"
+    """Statistics of batch normalisation: of all tasks together, of each, never changing, or never
+    changing in the backbone, whose weights of `init` brought them, and of each task in the rest."""
     boxes: BoxDecodingConfig = BoxDecodingConfig()
     """Decoding of the detection map."""
     pooling: PoolingConfig = PoolingConfig()

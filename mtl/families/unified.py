@@ -72,6 +72,12 @@ class UnifiedFamily:
     def prepared(self) -> UnifiedRunConfig:
         """The config with a place for every teacher."""
         config = self.config
+        if config.model.normalization == "frozen_backbone" and config.model.init is None:
+            raise ConfigError(
+                "model.normalization=frozen_backbone keeps the statistics that pretrained weights "
+                "bring, but model.init is not given; give model.init=PATH of weights, or set "
+                "model.normalization=per_task to train from nothing."
+            )
         if not config.taught:
             return config
         given = self._given_teachers()

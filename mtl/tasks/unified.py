@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mtl.config.schema import StageConfig
-from mtl.config.unified import UNIFIED_TASKS, UnifiedTaskName
+from mtl.config.unified import PER_TASK_NORMALIZATIONS, UNIFIED_TASKS, UnifiedTaskName
 from mtl.config.unified_run import UnifiedRunConfig
 from mtl.data.normalize import normalize
 from mtl.data.unified.index import UnifiedIndex
@@ -129,7 +129,7 @@ class UnifiedTask:
         Where each task has statistics of normalisation, these answer with the subject's, as its
         teacher does, and so move them on with the weights; else the pass of their own task does.
         """
-        if lessons is None or self.config.model.normalization != "per_task":
+        if lessons is None or self.config.model.normalization not in PER_TASK_NORMALIZATIONS:
             return {}
         return {
             subject: images[task]

@@ -130,6 +130,13 @@ def test_a_missing_teacher_is_named_at_once(tmp_path: Path) -> None:
         prepared(tmp_path, f"teachers.det={tmp_path}/nowhere")
 
 
+def test_a_backbone_from_nothing_has_no_statistics_to_keep(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        prepared(tmp_path, "model.normalization=frozen_backbone")
+    assert str(caught.value).startswith("model.normalization=frozen_backbone keeps the statistics")
+    assert str(caught.value).endswith("set model.normalization=per_task to train from nothing.")
+
+
 def test_teachers_that_nobody_trains_are_asked_for(tmp_path: Path) -> None:
     config = config_of(f"storage={tmp_path}", "name=run", "stages.teachers.epochs=0")
     with pytest.raises(ConfigError) as caught:

@@ -5,11 +5,13 @@ Weights and biases are those of the layer that is replaced; so are the names of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mtl.config.unified import UNIFIED_TASKS, UnifiedTaskName
+from mtl.config.unified import UNIFIED_TASKS, NormalizationName, UnifiedTaskName
 
 
 class ActiveTask:
@@ -76,19 +78,30 @@ class PerTaskNorm(_Replacement):
         )
 
 
-def replace_norms(module: nn.Module, kind: str, active: ActiveTask) -> None:
-    """Replace every batch normalisation inside a module.
+def replace_norms(
+    module: nn.Module, kind: NormalizationName, active: ActiveTask, backbone: str
+) -> None:
+    """Replace the batch normalisations inside a model.
 
     Args:
         module: changed in place.
-        kind: `normalization` of the config; shared leaves the module as it is.
-        active: what per_task reads.
+        kind: `normalization` of the config; shared leaves the model as it is.
+        active: what statistics of each task read.
+        backbone: name of the child whose statistics frozen_backbone keeps.
     """
     if kind == "shared":
         return
     for name, child in module.named_children():
-        if isinstance(child, nn.BatchNorm2d):
-            frozen = kind == "frozen"
-            module.add_module(name, FrozenNorm(child) if frozen else PerTaskNorm(child, active))
+        if kind == "frozen" or (kind == "frozen_backbone" and name == backbone):
+            _replace(child, FrozenNorm)
         else:
-            replace_norms(child, kind, active)
+            _replace(child, lambda norm: PerTaskNorm(norm, active))
+
+
+def _replace(module: nn.Module, replacement: Callable[[nn.BatchNorm2d], nn.Module]) -> None:
+    """Replace what is found at any depth."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            module.add_module(name, replacement(child))
+        else:
+            _replace(child, replacement)

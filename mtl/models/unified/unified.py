@@ -41,7 +41,7 @@ class Unified(nn.Module):
             {t: nn.Conv2d(width, c, 1) for t, c in zip(UNIFIED_TASKS, channels, strict=True)}
         )
         self._active = ActiveTask()
-        replace_norms(self, config.normalization, self._active)
+        replace_norms(self, config.normalization, self._active, backbone="backbone")
 
     def parts(self) -> dict[str, list[nn.Module]]:
         """The parts a stage can freeze, by the names of its config."""

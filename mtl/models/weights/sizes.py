@@ -99,6 +99,11 @@ SIZES = {
             "backbone.bn1.running_mean",
             lambda s: "per_task" if len(s["backbone.bn1.running_mean"]) == 2 else "shared",
         ),
+        Size(
+            "model.normalization",
+            "head.norm.running_mean",
+            lambda s: "frozen_backbone" if len(s["head.norm.running_mean"]) == 2 else "shared",
+        ),
         _dimension("model.neck_width", "necks.det.pointwise.weight", 0),
         Size(
             "model.attention.num_heads",

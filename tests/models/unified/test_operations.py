@@ -57,6 +57,6 @@ def test_all_switches_together_stay_within_the_published_budget() -> None:
 def test_replaced_normalisation_is_counted_as_what_it_replaces() -> None:
     counts = {
         count_operations(UnifiedConfig(normalization=kind), (64, 64))
-        for kind in ("shared", "per_task", "frozen")
+        for kind in ("shared", "per_task", "frozen", "frozen_backbone")
     }
     assert len(counts) == 1

@@ -174,6 +174,29 @@ def test_frozen_statistics_stay_while_the_rest_learns() -> None:
     assert model.backbone.bn1.weight.grad is not None
 
 
+def test_a_backbone_keeps_its_statistics_while_each_task_has_its_own_beyond_it() -> None:
+    model = small_model(small_config(NO_DEPTH, normalization="frozen_backbone")).train()
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    model({"seg": pictures()})["seg"].seg_raw.sum().backward()
+    seg = UNIFIED_TASKS.index("seg")
+    for name, buffer in model.named_buffers():
+        if name.startswith("backbone."):
+            assert torch.equal(buffer, before[name]), name
+        else:
+            assert not torch.equal(buffer[seg], before[name][seg]), name
+            assert torch.equal(buffer[0], before[name][0]), name
+    assert model.backbone.bn1.weight.grad is not None
+    frozen = small_model(small_config(NO_DEPTH, normalization="frozen")).train()
+    frozen.load_state_dict(model.state_dict() | dict(_outside_backbone(frozen)))
+    with torch.no_grad():
+        ours, theirs = (one.features(pictures(), "det").last for one in (model, frozen))
+    assert torch.equal(ours, theirs)
+
+
+def _outside_backbone(model: Unified) -> dict[str, torch.Tensor]:
+    return {n: b for n, b in model.named_buffers() if not n.startswith("backbone.")}
+
+
 def test_parts_are_all_of_the_model_and_known_to_the_config() -> None:
     model = small_model(small_config({"features": "laterals"}))
     parts = model.parts()

@@ -97,6 +97,22 @@ def test_a_checkpoint_fits_a_head_of_three_groups_and_statistics_per_task(tmp_pa
     build_model(config).load_state_dict(imported.weights)
 
 
+def test_a_checkpoint_gives_a_backbone_its_statistics_once_and_the_rest_to_each_task(
+    tmp_path: Path,
+) -> None:
+    weights = published(run_config())
+    config = run_config(normalization="frozen_backbone")
+    imported = bring(flat(tmp_path / "best.pth", weights), "unified", config)
+    assert imported.whole
+    assert imported.weights["backbone.bn1.running_var"].ndim == 1
+    for row in imported.weights["head.norm.running_var"]:
+        assert torch.equal(row, weights["head.2.running_var"])
+    save_import(imported, tmp_path / "out")
+    other = run_config(normalization="shared")
+    with pytest.raises(CheckpointError, match=r"set model\.normalization=frozen_backbone\."):
+        check_start(other, tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     ("changes", "hint"),
     [
@@ -142,6 +158,7 @@ def test_laterals_may_start_fresh_beside_a_checkpoint(tmp_path: Path) -> None:
     [
         ({"num_cls_classes": 9}, "set model.num_cls_classes=4."),
         ({"normalization": "per_task"}, "set model.normalization=shared."),
+        ({"normalization": "frozen_backbone"}, "set model.normalization=shared."),
         ({"head": {"groups": 3}}, "set model.head.groups=4."),
         ({"backbone": {"name": "efficientnet_b0"}}, "model.backbone.name=test_efficientnet."),
     ],
