@@ -20,10 +20,10 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "files",
         nargs="+",
-        type=Path,
         metavar="FILE",
-        help="of torch.save, TorchScript or safetensors; for timm a ViT, a ResNet-18 or both; for "
-        "unified a checkpoint or an EfficientNet to start from",
+        help="of torch.save, TorchScript or safetensors, or timm:MODEL to download what timm "
+        "publishes; for timm a ViT, a ResNet-18 or both; for unified a checkpoint or an "
+        "EfficientNet to start from",
     )
     parser.add_argument("--family", required=True, choices=FAMILIES, help="what the weights are of")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="new folder")
@@ -54,6 +54,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run it."""
+    from mtl.models.weights.hub import local_file
     from mtl.models.weights.importer import (
         REPORT_FILE,
         Wishes,
@@ -73,7 +74,7 @@ def run(options: argparse.Namespace) -> None:
         not options.without_head,
         tuple(options.allow_missing),
     )
-    imported = import_files(options.files, wishes)
+    imported = import_files([local_file(word) for word in options.files], wishes)
     save_import(imported, options.out)
     for line in imported.report.lines():
         print(line)
