@@ -19,6 +19,7 @@ HERE = Path(__file__).parent
         (["ingest.py", "--steps=4", "--rounds=1"], 1),
         (["online_overhead.py", "--preset=demo", "--frames=1", "--memory-frames=500"], 4),
         (["batch_tracking.py", "--preset=demo", "--sequences=2", "--rounds=1", "--calls=1"], 1),
+        (["scaling.py", "demo", "--samples=2"], 8),
         (["joint_step.py", "unified_demo", "--size=64", "--batch=2", "--rounds=1"], 3),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
