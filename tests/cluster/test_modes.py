@@ -73,7 +73,7 @@ def test_a_mode_trains_on_embedded_data(
 def test_pretrained_weights_are_validated_and_tracked_with_as_they_are(
     local_cluster: str, tmp_path: Path
 ) -> None:
-    first = train("simtrack", "finetune_bbox", tmp_path, *EMBEDDED)
+    first = train("simtrack", "finetune_bbox", tmp_path, *EMBEDDED, "stages.full.epochs=1")
     run = train("simtrack", "pretrained", tmp_path, *EMBEDDED, f"model.init={first}")
     lines = metrics_of(run)
     assert [(line["stage"], line["epoch"]) for line in lines] == [
