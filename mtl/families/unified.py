@@ -235,7 +235,7 @@ class UnifiedFamily:
     def _index(self, split: Any) -> UnifiedIndex:
         """A split's sets of the tasks that are learned, checked against the network."""
         config = self.config
-        index = build_unified_index(config.data, split).only(config.learned)
+        index = build_unified_index(config.data, split, config.learned)
         if wrong := wrong_count(config.model, index):
             merged = wrong.task == "seg" and config.model.background == "merged"
             raise ConfigError(

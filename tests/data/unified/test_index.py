@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from mtl.config.unified_data import SceneConfig, UnifiedDataConfig
 from mtl.data.unified.build import build_unified_index
 from mtl.data.unified.index import ClassificationIndex, UnifiedIndex
+from mtl.data.unified.scenes import embedded_scenes
 from mtl.errors import DataError
 
 
@@ -46,3 +49,12 @@ def test_some_images_of_a_set_keep_their_own_boxes_and_labels() -> None:
         assert np.array_equal(part.det.classes[mine], whole.det.classes[its])
     assert part.places["cls"] == tuple(whole.places["cls"][row] for row in (1, 4))
     assert len(part.take({"det": np.zeros(0, np.int64)}).places["det"]) == 0
+
+
+def test_a_set_that_nobody_asks_for_may_be_broken(tmp_path: Path) -> None:
+    data = UnifiedDataConfig(synthetic=SceneConfig(train_images=8, val_images=6))
+    scenes = embedded_scenes(data.synthetic)
+    data = UnifiedDataConfig(det_root=f"{tmp_path}/nowhere", cls_root=f"{scenes}/cls")
+    assert build_unified_index(data, "val", ["cls"]).lengths == {"cls": 6}
+    with pytest.raises(DataError, match="nowhere"):
+        build_unified_index(data, "val")
