@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import ray
+import yaml
 
+from cluster.moved import moved
 from cluster.nodes import check_nodes, check_shared_storage
 from mtl.config.load import load_text
 from mtl.config.schema import ClusterConfig, EvaluateConfig, RunConfig
@@ -55,8 +57,14 @@ def check_name(config: RunConfig, folder: RunFolder) -> None:
 
 
 def saved_config(folder: RunFolder, overrides: Sequence[str] = ()) -> RunConfig:
-    """The config a run was started with, changed by `key=value` words."""
-    return load_text(folder.read_text("config.yaml"), f"{folder.path}/config.yaml", overrides)
+    """The config a run was started with, changed by `key=value` words.
+
+    Of a run that was moved, paths below its storage are those of today.
+    """
+    text, origin = folder.read_text("config.yaml"), f"{folder.path}/config.yaml"
+    before = load_text(text, origin).storage
+    here = moved(yaml.safe_load(text), before, folder.storage)
+    return load_text(yaml.safe_dump(here), origin, overrides)
 
 
 def differences(old: RunConfig, new: RunConfig) -> list[tuple[str, object, object]]:

@@ -66,7 +66,7 @@ class RunFolder:
     """`<storage>/<name>/` on any file system that pyarrow opens."""
 
     def __init__(self, storage: str, name: str) -> None:
-        self.name = name
+        self.storage, self.name = storage, name
         self.filesystem, self.storage_path = open_storage(storage)
         self.path = f"{self.storage_path}/{name}"
 
