@@ -15,6 +15,7 @@ import ray.train.torch
 import torch
 from torch import nn
 
+from cluster.gauges import Gauges
 from cluster.ingest import RayBatches
 from cluster.progress import News
 from cluster.reporter import Keep, RunReporter, keep_in_ray_train
@@ -45,7 +46,10 @@ def train_worker(loop_config: dict[str, Job]) -> None:
     """Train from the last checkpoint or the start to the end, then evaluate the best weights."""
     job = loop_config["job"]
 
+    gauges = Gauges(f"{job.config.name}")
+
     def post(news: News) -> None:
+        gauges.take(news)
         job.board.post.remote({**news, "label": job.label})
 
     carry_out(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
@@ -129,7 +130,8 @@ def _train_stage(
         meter = Meter(state.totals)
         clock = Clock(state)
         while state.step < last_step:
-            micro_batches = list(islice(stream, config.training.accumulate))
+            with clock.waiting():
+                micro_batches = list(islice(stream, config.training.accumulate))
             if len(micro_batches) < config.training.accumulate:
                 raise DataError(f"the training data ended at step {state.step} of {last_step}.")
             set_learning_rates(optimizer, stage.learning_rate_factor(state.step))
@@ -312,7 +314,9 @@ def _tell(
 ) -> None:
     if world()[0]:
         return
-    rate = clock.steps_per_second(state.step)
+    rate, wait_share = clock.speed(state.step)
+    cuda = run.device.type == "cuda"
+    memory = {"gpu_memory_bytes": torch.cuda.max_memory_allocated(run.device)} if cuda else {}
     run.reporter.progress(
         {
             "step": state.step,
@@ -321,9 +325,12 @@ def _tell(
             "num_epochs": plan.num_epochs,
             "stage": stage.name,
             "samples_per_second": rate * run.config.training.batch_size,
+            "step_seconds": 1 / rate,
+            "data_wait_share": wait_share,
             "eta_s": (plan.num_steps - state.step) / rate,
             "learning_rate": _rate(optimizer),
             "losses": {f"loss/{name}": float(value.detach()) for name, value in losses.items()},
+            **memory,
             **figures,
         }
     )
@@ -336,14 +343,23 @@ class Clock:
         self._state = state
         self._start = self._mark = time.monotonic()
         self._mark_step = state.step
+        self._waited = 0.0
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count what is done inside as a wait for samples."""
+        start = time.monotonic()
+        yield
+        self._waited += time.monotonic() - start
 
     def stop(self) -> None:
         """Book the time since the start."""
         self._state.seconds += time.monotonic() - self._start
 
-    def steps_per_second(self, step: int) -> float:
-        """Speed since the last call."""
+    def speed(self, step: int) -> tuple[float, float]:
+        """Steps a second and the share of the time waited for samples, since the last call."""
         now = time.monotonic()
-        rate = (step - self._mark_step) / max(now - self._mark, 1e-9)
-        self._mark, self._mark_step = now, step
-        return rate
+        passed = max(now - self._mark, 1e-9)
+        rate, share = (step - self._mark_step) / passed, self._waited / passed
+        self._mark, self._mark_step, self._waited = now, step, 0.0
+        return rate, share

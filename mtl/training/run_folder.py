@@ -34,6 +34,7 @@ TENSORBOARD_NAMES = {
     "attribute_f1": "AttributeF1",
     "learning_rate": "LearningRate",
     "samples_per_second": "SamplesPerSecond",
+    "data_wait_share": "DataWaitShare",
     "ao": "AO",
     "sr_50": "SR/50",
     "sr_75": "SR/75",

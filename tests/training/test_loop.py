@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,25 @@ def test_progress_is_told_at_its_interval(tmp_path: Path) -> None:
     train(run_of(config_of(), reporter), TrainingState())
     assert [news["step"] for news in reporter.news] == [2, 4, 5, 6, 8, 10, 12, 14, 15]
     assert all(news["losses"]["loss/total"] > 0 for news in reporter.news)
+
+
+class SlowBatches(NumberedBatches):
+    """Every micro-batch takes a while."""
+
+    def training(self, first_step: int, last_step: int) -> Iterator[Batch]:
+        for batch in super().training(first_step, last_step):
+            time.sleep(0.05)
+            yield batch
+
+
+def test_the_wait_for_samples_is_told_beside_the_time_of_a_step(tmp_path: Path) -> None:
+    reporter = DiskReporter(tmp_path)
+    run = run_of(config_of("stages.head.epochs=0", "stages.full.epochs=1"), reporter)
+    run.batches = SlowBatches(run.config)
+    train(run, TrainingState())
+    for news in reporter.news:
+        assert news["step_seconds"] == pytest.approx(8 / news["samples_per_second"])
+        assert 0.05 <= news["data_wait_share"] * news["step_seconds"] <= news["step_seconds"]
 
 
 def test_a_loss_is_better_when_smaller_and_a_score_when_larger() -> None:
