@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cv2
@@ -18,6 +18,7 @@ import ray
 import ray.data
 import torch
 
+from cluster.patience import impatient
 from mtl.config.schema import RunConfig
 from mtl.data.clips import collate
 from mtl.families import Family, Indices
@@ -50,16 +51,29 @@ class SampleMaker:
 
 
 class RayBatches:
-    """This rank's batches of a run, by Ray Data."""
+    """This rank's batches of a run, by Ray Data.
+
+    Args:
+        config: of the run.
+        family: its samplers.
+        indices: of its splits.
+        device: where batches are wanted.
+        tell: takes a sentence for the person at the terminal.
+    """
 
     def __init__(
-        self, config: RunConfig, family: Family, indices: Indices, device: torch.device
+        self,
+        config: RunConfig,
+        family: Family,
+        indices: Indices,
+        device: torch.device,
+        tell: Callable[[str], None],
     ) -> None:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
         context.execution_options.preserve_order = True
-        self._config, self._device = config, device
+        self._config, self._device, self._tell = config, device, tell
         self._train = SampleMaker(family, indices.train, training=True)
         val = indices.val
         self._val_samples = 0 if val is None else family.val_samples(val)
@@ -92,11 +106,12 @@ class RayBatches:
         else:
             dataset = ray.data.from_numpy(np.concatenate(numbers))
             make = functools.partial(_make_tensors, maker)
-        for batch in dataset.iter_torch_batches(
+        batches = dataset.iter_torch_batches(
             batch_size=len(numbers[0]),
             prefetch_batches=self._config.cluster.prefetch_batches,
             collate_fn=make,
-        ):
+        )
+        for batch in impatient(iter(batches), self._tell):
             yield {name: x.to(self._device, non_blocking=True) for name, x in batch.items()}
 
 

@@ -28,7 +28,7 @@ def samples_per_second(decode_in_tasks: bool, num_steps: int) -> float:
     """Speed of one pass over `num_steps` batches, from the first batch to the last."""
     config = load("demo", [f"cluster.decode_in_tasks={str(decode_in_tasks).lower()}"])
     family = family_of(config)
-    batches = RayBatches(config, family, family.indices(), torch.device("cpu"))
+    batches = RayBatches(config, family, family.indices(), torch.device("cpu"), print)
     stream = batches.training(0, num_steps + 1)
     next(stream)
     start = time.perf_counter()
