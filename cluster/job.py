@@ -56,7 +56,7 @@ def connect(config: RunConfig | EvaluateConfig | UnifiedEvaluateConfig, at_end: 
             pass  # there is none to join
     cluster = config.cluster
     # Logical CPUs: the workers' own, and two for Ray Data's tasks, on however few cores.
-    cpus = max(os.cpu_count() or 1, cluster.workers * cluster.cpus_per_worker + 2)
+    cpus = max(os.cpu_count() or 1, cluster.most * cluster.cpus_per_worker + 2)
     ray.init(address="local", num_cpus=cpus, object_store_memory=512 << 20, **quiet)
     at_end.callback(ray.shutdown)
     return False
@@ -143,9 +143,9 @@ def _train_after(config: RunConfig, folder: RunFolder, job: Job, console: Consol
 
 def places(cluster: ClusterConfig, have: Mapping[str, float], wanted: int) -> int:
     """How many runs of this size fit beside each other, one CPU left for Ray Data; at least one."""
-    fits = (have.get("CPU", 0.0) - 1) // (cluster.workers * cluster.cpus_per_worker)
+    fits = (have.get("CPU", 0.0) - 1) // (cluster.most * cluster.cpus_per_worker)
     if cluster.gpus_per_worker:
-        fits = min(fits, have.get("GPU", 0.0) // (cluster.workers * cluster.gpus_per_worker))
+        fits = min(fits, have.get("GPU", 0.0) // (cluster.most * cluster.gpus_per_worker))
     return max(1, min(int(fits), wanted))
 
 
@@ -184,7 +184,7 @@ def _trainer(config: RunConfig, folder: RunFolder, job: Job) -> ray.train.torch.
         train_worker,
         train_loop_config={"job": job},
         scaling_config=ray.train.ScalingConfig(
-            num_workers=cluster.workers,
+            num_workers=cluster.workers,  # type: ignore[arg-type]  # Train V1 had no range
             use_gpu=bool(cluster.gpus_per_worker),
             resources_per_worker=resources,
         ),

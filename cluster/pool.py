@@ -76,7 +76,7 @@ class _Pool(Generic[Item]):
         self._busy: dict[Any, tuple[Any, Item | None]] = {}
         """Reference of a call -> its actor, and its item; none while the actor starts."""
         self._failures = 0
-        for _ in range(min(cluster.workers, len(items))):
+        for _ in range(min(cluster.most, len(items))):
             self._start()
 
     def outcomes(self) -> Iterator[Any]:

@@ -90,7 +90,7 @@ def with_gpus(config: _Placed) -> _Placed:
     """The config with `gpus_per_worker` decided by what the cluster has."""
     if config.cluster.gpus_per_worker is not None:
         return config
-    gpus = 1.0 if ray.cluster_resources().get("GPU", 0) >= config.cluster.workers else 0.0
+    gpus = 1.0 if ray.cluster_resources().get("GPU", 0) >= config.cluster.fewest else 0.0
     cluster = config.cluster.model_copy(update={"gpus_per_worker": gpus})
     return config.model_copy(update={"cluster": cluster})
 
@@ -107,10 +107,10 @@ def check_workers(cluster: ClusterConfig) -> None:
         "CPU": (float(cluster.cpus_per_worker), "cluster.cpus_per_worker"),
     }
     for resource, (each, key) in wanted.items():
-        total = each * cluster.workers
+        total = each * cluster.fewest
         if total > have.get(resource, 0.0):
             raise ResourceError(
-                f"{cluster.workers} workers with {each:g} {resource} each need {total:g}, "
+                f"{cluster.fewest} workers with {each:g} {resource} each need {total:g}, "
                 f"the cluster has {have.get(resource, 0.0):g}; lower cluster.workers or {key}."
             )
 

@@ -95,8 +95,9 @@ def carry_out(
         reporter.message(f"going on at step {state.step} of run '{config.name}'")
     for line in started if rank == 0 else ():
         reporter.message(line)
-    batches = RayBatches(config, family, indices, device, reporter.message)
-    train(Run(config, task, model, device, batches, reporter), state)
+    placed = config.of_workers(world()[1])
+    batches = RayBatches(placed, family, indices, device, reporter.message)
+    train(Run(placed, task, model, device, batches, reporter), state)
     if not state.finished:
         _evaluate(family, config, indices, model, device, folder, state, reporter)
     if writer:

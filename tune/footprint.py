@@ -14,7 +14,7 @@ def batch_bytes(config: RunConfig, indices: Indices) -> int:
     if not config.cluster.decode_in_tasks:
         return 0
     training = config.training
-    size = math.ceil(training.batch_size / (training.accumulate * config.cluster.workers))
+    size = math.ceil(training.batch_size / (training.accumulate * config.cluster.most))
     sample = family_of(config).sampler(indices.train, training=True).sample(0)
     return size * sum(array.nbytes for array in sample.values())
 

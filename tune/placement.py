@@ -56,12 +56,12 @@ def place_trials(
         if gpus:
             fits = min(fits, (node.get("GPU", 0.0) + 1e-9) // gpus)
         slots += max(0, int(fits))
-    concurrent = slots // cluster.workers
+    concurrent = slots // cluster.most
     have = f"{sum(node.get('CPU', 0.0) for node in nodes):g} CPU"
-    need = f"{cluster.workers} x {cpus:g} CPU"
+    need = f"{cluster.most} x {cpus:g} CPU"
     if gpus:
         have += f" and {sum(node.get('GPU', 0.0) for node in nodes):g} GPU"
-        need += f" and {cluster.workers} x {gpus:g} GPU"
+        need += f" and {cluster.most} x {gpus:g} GPU"
     told = (
         f"a trial needs {need}; {len(nodes)} node{'s' * (len(nodes) > 1)} with {have}, 1 CPU left "
         f"for Ray Data, hold {slots} worker{'s' * (slots != 1)}"
@@ -77,10 +77,10 @@ def place_trials(
             "lower concurrent_trials, or what a trial asks for."
         )
     concurrent = min(wanted or concurrent, trials)
-    alone = cluster.workers == 1
+    alone = cluster.most == 1
     return Placement(
         concurrent,
-        cluster.workers,
+        cluster.most,
         cpus if alone else DRIVER_CPUS,
         gpus if alone else 0.0,
         cluster.max_failures,

@@ -48,7 +48,7 @@ def train_trial(config: dict[str, str], indices: Indices | None = None) -> None:
     try:
         run = family_of(run).prepared()
         indices = indices or family_of(run).indices()
-        if run.cluster.workers > 1:
+        if run.cluster.most > 1:
             _train_below(run, indices)
         else:
             _train_here(run, indices)

@@ -107,7 +107,7 @@ def _filled(model: Any, start: Any, search: Tensor, sizes: Tensor) -> Any:
 
 def micro_batch_size(config: TrackerRunConfig) -> int:
     """Clips that go through the model at once."""
-    return config.training.batch_size // (config.cluster.workers * config.training.accumulate)
+    return config.training.batch_size // (config.cluster.most * config.training.accumulate)
 
 
 def noise_batch(config: TrackerRunConfig, clips: int, device: torch.device) -> Batch:

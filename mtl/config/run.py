@@ -61,6 +61,19 @@ class RunConfig(Config):
         """Stages that run: they have epochs, and something that learns."""
         raise NotImplementedError
 
+    def of_workers(self, count: int) -> RunConfig:
+        """The same training by this many workers.
+
+        Steps have the same batches, in micro-batches that are no larger than those of
+        `cluster.most` workers, so fewer workers take more of them.
+        """
+        share = self.training.batch_size // count
+        largest = self.training.batch_size // (self.cluster.most * self.training.accumulate)
+        size = max(size for size in range(1, largest + 1) if share % size == 0)
+        training = self.training.model_copy(update={"accumulate": share // size})
+        cluster = self.cluster.model_copy(update={"workers": count})
+        return self.model_copy(update={"training": training, "cluster": cluster})
+
     @model_validator(mode="after")
     def _check_parts(self) -> RunConfig:
         for name, stage in self.stages.items():
@@ -74,24 +87,28 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> RunConfig:
-        share, rest = divmod(
-            self.training.batch_size, self.cluster.workers * self.training.accumulate
-        )
-        if rest or not share:
+        micro_batches = self.cluster.most * self.training.accumulate
+        if self.training.batch_size % micro_batches:
             raise ValueError(
                 f"training.batch_size {self.training.batch_size} must be a multiple of "
-                f"cluster.workers * training.accumulate = "
-                f"{self.cluster.workers * self.training.accumulate}"
+                f"cluster.workers * training.accumulate = {micro_batches}"
             )
+        for count in range(self.cluster.fewest, self.cluster.most):
+            if self.training.batch_size % count:
+                raise ValueError(
+                    f"training.batch_size {self.training.batch_size} must be a multiple of every "
+                    f"number of workers from {self.cluster.fewest} to {self.cluster.most} "
+                    f"(cluster.workers), but not of {count}; set another"
+                )
         if self.training.samples_per_epoch < self.training.batch_size:
             raise ValueError(
                 f"training.samples_per_epoch {self.training.samples_per_epoch} must be at least "
                 f"training.batch_size {self.training.batch_size}"
             )
-        if 0 < self.training.val_samples < self.cluster.workers:
+        if 0 < self.training.val_samples < self.cluster.most:
             raise ValueError(
                 f"training.val_samples {self.training.val_samples} must be 0 or at least "
-                f"cluster.workers {self.cluster.workers}"
+                f"cluster.workers {self.cluster.most}"
             )
         if self.trains and not self.running_stages:
             raise ValueError(

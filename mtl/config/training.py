@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from mtl.config.base import Config, Ratio
 
@@ -125,8 +133,9 @@ class DiagnosticsConfig(Config):
 class ClusterConfig(Config):
     """What a run asks of the cluster."""
 
-    workers: PositiveInt = 1
-    """Training processes; the batch is shared between them."""
+    workers: PositiveInt | tuple[PositiveInt, PositiveInt] = 1
+    """Training processes; the batch is shared between them. [fewest, most]: as many as there is
+    room for, more or fewer as nodes come and go; batch, schedule and samples stay the same."""
     gpus_per_worker: NonNegativeFloat | None = None
     """GPUs of each training process; none: one if the cluster has any, else zero."""
     cpus_per_worker: PositiveInt = 1
@@ -137,3 +146,29 @@ class ClusterConfig(Config):
     """Micro-batches prepared ahead of the one being trained."""
     max_failures: NonNegativeInt = 3
     """Worker failures after which the run gives up."""
+
+    @property
+    def fewest(self) -> int:
+        """Workers without which nothing is trained."""
+        return self.workers if isinstance(self.workers, int) else self.workers[0]
+
+    @property
+    def most(self) -> int:
+        """Workers that are made use of."""
+        return self.workers if isinstance(self.workers, int) else self.workers[1]
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _number_or_two(cls, value: object) -> object:
+        numbers = value if isinstance(value, (list, tuple)) and len(value) == 2 else [value]
+        if not all(type(number) is int and number > 0 for number in numbers):
+            raise ValueError(f"must be a positive number or [fewest, most], got {value!r}")
+        return tuple(numbers) if len(numbers) > 1 else value
+
+    @model_validator(mode="after")
+    def _check(self) -> ClusterConfig:
+        if self.fewest > self.most:
+            raise ValueError(
+                f"workers must be [fewest, most], got [{self.fewest}, {self.most}]; swap them"
+            )
+        return self

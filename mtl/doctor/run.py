@@ -17,7 +17,7 @@ from mtl.families.footprint import DiskNeed, disk_need
 def machine_findings(config: RunConfig | None = None) -> list[Finding]:
     """What is found of the machine, against what a run asks of it if one is given."""
     cluster = None if config is None else config.cluster
-    wanted = cluster.workers * cluster.cpus_per_worker if cluster else 1
+    wanted = cluster.fewest * cluster.cpus_per_worker if cluster else 1
     checks: list[Check] = [
         Packages(),
         Processors(wanted),

@@ -36,7 +36,7 @@ class GradientStudy:
         task.set_mode(model, stage.model_copy(update={"freeze": {}}))
         self.layers: Layers = layer_groups(model, task.shared_parameters(model))
         """What the tasks share, by layer group."""
-        workers, accumulate = config.cluster.workers, config.training.accumulate
+        workers, accumulate = config.cluster.most, config.training.accumulate
         self.batch_size = config.training.batch_size // (workers * accumulate)
         """Clips of a batch."""
         self._seed = config.seed

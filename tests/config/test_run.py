@@ -1,0 +1,37 @@
+"""The same training by another number of workers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mtl.config.load import load
+from mtl.training.numbers import training_numbers
+
+ELASTIC = ["cluster.workers=[1,4]", "training.batch_size=24", "training.samples_per_epoch=96"]
+
+
+@pytest.mark.parametrize(
+    ("count", "accumulate", "micro_batch"), [(1, 8, 3), (2, 4, 3), (3, 4, 2), (4, 2, 3)]
+)
+def test_fewer_workers_take_more_micro_batches_that_are_no_larger(
+    count: int, accumulate: int, micro_batch: int
+) -> None:
+    config = load("demo", [*ELASTIC, "training.accumulate=2"])
+    placed = config.of_workers(count)
+    assert (placed.cluster.fewest, placed.cluster.most) == (count, count)
+    training = placed.training
+    assert (training.batch_size, training.accumulate) == (24, accumulate)
+    shares = [
+        training_numbers(2, 4, training.batch_size, training.accumulate, rank, count)
+        for rank in range(count)
+    ]
+    assert {share.shape for share in shares} == {(2 * accumulate, micro_batch)}
+    steps = np.stack([share.reshape(2, -1) for share in shares], axis=1).reshape(2, -1)
+    assert np.array_equal(np.sort(steps, axis=1), np.arange(48, 96).reshape(2, 24))
+
+
+def test_a_fixed_number_of_workers_stays_as_it_is() -> None:
+    config = load("demo", ["cluster.workers=2", "training.accumulate=4"])
+    assert (config.cluster.fewest, config.cluster.most) == (2, 2)
+    assert config.of_workers(2) == config
