@@ -74,7 +74,7 @@ def test_the_loss_curve_does_not_depend_on_how_many_workers_there_were(
     process = begin(tmp_path, nodes.address, "name=elastic", "cluster.workers=[1,2]")
     lines = tmp_path / "elastic" / "metrics.jsonl"
     wait_until(lines.exists, process)
-    gone = nodes.worker_nodes[-1]
+    gone, _ = nodes.worker_nodes
     nodes.remove_node(gone, allow_graceful=False)
     said, _ = process.communicate()
     assert process.returncode == 0, said
