@@ -20,11 +20,13 @@ from cluster.ingest import RayBatches
 from cluster.progress import News
 from cluster.reporter import Keep, RunReporter, keep_in_ray_train
 from mtl.config.schema import RunConfig
+from mtl.errors import ConfigError
 from mtl.families import Family, Indices, family_of
 from mtl.models.model_file import load_model
 from mtl.training.distributed import gather_objects, world
-from mtl.training.loop import Run, train
+from mtl.training.loop import Batches, Run, train
 from mtl.training.plan import plan_of
+from mtl.training.recorded import RecordedBatches
 from mtl.training.run_folder import RunFolder, RunWriter
 from mtl.training.seeding import seed_weights
 from mtl.training.state import TrainingState
@@ -96,7 +98,15 @@ def carry_out(
     for line in started if rank == 0 else ():
         reporter.message(line)
     placed = config.of_workers(world()[1])
-    batches = RayBatches(placed, family, indices, device, reporter.message)
+    batches: Batches = RayBatches(placed, family, indices, device, reporter.message)
+    if config.diagnostics.record_samples:
+        if folder.local is None:
+            raise ConfigError(
+                f"diagnostics.record_samples appends to files, which {config.storage} cannot; set "
+                "it to false or give storage= a folder."
+            )
+        record = folder.local / "samples" / f"rank-{rank}.csv"
+        batches = RecordedBatches(batches, placed.training.accumulate, record)
     train(Run(placed, task, model, device, batches, reporter), state)
     if not state.finished:
         _evaluate(family, config, indices, model, device, folder, state, reporter)

@@ -128,6 +128,9 @@ class DiagnosticsConfig(Config):
 
     gradients_every: PositiveInt | None = None
     """Steps between two measurements of the tasks' gradients at the backbone; none: never."""
+    record_samples: bool = False
+    """Write the sample numbers of every step into samples/rank-N.csv of the run folder, steps that
+    are trained again after an interruption included; wants storage on a disk."""
 
 
 class ClusterConfig(Config):
