@@ -8,8 +8,8 @@ from pathlib import Path
 from mtl.tasks.task import Batch
 from mtl.training.loop import Batches
 
-HEADER = "step,sample"
-"""First line of a record; steps count from 0, a line for each sample in its order."""
+HEADER = "step,micro_batch,samples"
+"""First line of a record; both count from 0, samples are numbers with a space between them."""
 
 
 class RecordedBatches:
@@ -31,8 +31,9 @@ class RecordedBatches:
             if record.tell() == 0:
                 record.write(HEADER + "\n")
             for number, batch in enumerate(self._batches.training(first_step, last_step)):
-                step = first_step + number // self._accumulate
-                record.writelines(f"{step},{sample}\n" for sample in batch["sample"].tolist())
+                step, micro_batch = divmod(number, self._accumulate)
+                samples = " ".join(str(sample) for sample in batch["sample"].tolist())
+                record.write(f"{first_step + step},{micro_batch},{samples}\n")
                 record.flush()
                 yield batch
 
