@@ -17,6 +17,7 @@ from rich.console import Console
 
 from cluster.failures import Action, decide
 from cluster.progress import Board, Display
+from cluster.room import missing_room
 from cluster.settings import worker_environment
 from cluster.summary import publish_report
 from cluster.worker import Job, train_worker
@@ -83,7 +84,7 @@ def run_training(config: RunConfig, indices: Indices, folder: RunFolder, console
         MtlError: the run ended before its time; the message says why in one sentence.
     """
     board = Board.remote()  # type: ignore[attr-defined]
-    with Display(console, board):
+    with Display(console, board, lambda: missing_room(config.cluster)):
         if first := family_of(config).first():
             folder.write_text("config.yaml", to_yaml(config))  # from here on it can be resumed
             train_runs(first, board, console)

@@ -6,6 +6,8 @@ Workers may be anywhere, so they post to a small actor; a thread beside `fit()` 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -45,12 +47,23 @@ class Display:
     """Shows a board's news: a line that moves on a terminal, one line per epoch everywhere."""
 
     INTERVAL_S = 0.5
+    WAIT_S = 20.0
+    """So long workers may take to start before somebody wants to know why."""
     QUIET_S = 15.0
     """Without a terminal a line about the running epoch is written this often."""
 
-    def __init__(self, console: Console, board: Any) -> None:
+    def __init__(self, console: Console, board: Any, missing: Callable[[], str]) -> None:
+        """Take what differs from run to run.
+
+        Args:
+            console: of the person.
+            board: whose news are shown.
+            missing: says what workers that do not start are waiting for.
+        """
         self._console = console
         self._board = board
+        self._missing = missing
+        self._wait_s: float | None = self.WAIT_S
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._live = Live(console=console, refresh_per_second=4, transient=True)
@@ -80,6 +93,17 @@ class Display:
         while not self._stop.wait(self.INTERVAL_S):
             self._since_line += self.INTERVAL_S
             self._show_all()
+            self._wonder()
+
+    def _wonder(self) -> None:
+        """Say once why nothing has begun."""
+        if self._wait_s is None:
+            return
+        self._wait_s -= self.INTERVAL_S
+        if self._wait_s <= 0:
+            self._wait_s = None
+            with suppress(ray.exceptions.RayError):
+                self._console.print(Text(self._missing(), style="yellow"))
 
     def _show_all(self) -> None:
         try:
@@ -90,7 +114,10 @@ class Display:
             self._show(piece)
 
     def _show(self, news: News) -> None:
+        self._wait_s = None  # somebody works
         label = news["label"]
+        if "begun" in news:
+            return
         front = f"{label}: " if label else ""
         if "message" in news:
             self._console.print(Text(front + news["message"]))

@@ -38,6 +38,7 @@ from cluster.preflight import (
     with_gpus,
 )
 from cluster.progress import Board, Display
+from cluster.room import missing_room
 from cluster.summary import publish_report
 from cluster.train import resolve
 from mtl.config.unified_run import UnifiedRunConfig
@@ -109,7 +110,7 @@ def compare(words: Sequence[str], at_end: ExitStack) -> None:
         run_training(config, indices, folder, console)
         publish_report(folder)
     board = Board.remote()  # type: ignore[attr-defined]
-    with Display(console, board):
+    with Display(console, board, lambda: missing_room(config.cluster)):
         runs = sequential_runs(config, config.retention.compare)  # with the GPUs
         train_runs(list(runs.values()), board, console)
     _publish(config, folder, console)

@@ -54,6 +54,7 @@ def train_worker(loop_config: dict[str, Job]) -> None:
         gauges.take(news)
         job.board.post.remote({**news, "label": job.label})
 
+    post({"begun": True})
     carry_out(
         job.config,
         ray.get(job.indices),

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import io
+import time
+from typing import Any
+
+import pytest
+import ray
+from rich.console import Console
+
+from cluster.progress import Board, Display
+from cluster.room import room_sentence
+from mtl.config.training import ClusterConfig
+
+
+@pytest.mark.parametrize(
+    ("cluster", "sentence"),
+    [
+        (
+            ClusterConfig(workers=2, cpus_per_worker=4, gpus_per_worker=1.0),
+            "still waiting for 2 workers with 4 CPU and 1 GPU each to start; "
+            "3 of 16 CPU, 0 of 2 GPU are free.",
+        ),
+        (
+            ClusterConfig(workers=(1, 4), cpus_per_worker=2),
+            "still waiting for 1 worker with 2 CPU each to start; 3 of 16 CPU are free.",
+        ),
+    ],
+)
+def test_the_sentence_has_the_arithmetic(cluster: ClusterConfig, sentence: str) -> None:
+    assert room_sentence(cluster, {"CPU": 3.0}, {"CPU": 16.0, "GPU": 2.0}) == sentence
+
+
+@pytest.mark.ray
+def test_a_run_says_once_why_it_does_not_start(
+    local_cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Display, "WAIT_S", 1.0)
+    said = io.StringIO()
+    with Display(Console(file=said, width=200), _board(), lambda: "no room"):
+        end = time.monotonic() + 60
+        while "no room" not in said.getvalue() and time.monotonic() < end:
+            time.sleep(0.1)
+        time.sleep(2)
+    assert said.getvalue().count("no room") == 1
+
+
+@pytest.mark.ray
+def test_a_run_that_has_begun_is_not_asked_why(
+    local_cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Display, "WAIT_S", 3.0)
+    said, board = io.StringIO(), _board()
+    ray.get(board.post.remote({"label": "", "begun": True}))
+    with Display(Console(file=said, width=200), board, lambda: "no room"):
+        time.sleep(5)
+    assert "no room" not in said.getvalue()
+
+
+def _board() -> Any:
+    return Board.remote()  # type: ignore[attr-defined]
