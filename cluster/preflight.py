@@ -171,7 +171,7 @@ def check_resources(config: RunConfig) -> None:
     cluster = config.cluster
     check_workers(cluster)
     have = ray.cluster_resources()
-    if cluster.decode_in_tasks and cluster.workers * cluster.cpus_per_worker >= have["CPU"]:
+    if cluster.decode_in_tasks and cluster.most * cluster.cpus_per_worker >= have["CPU"]:
         raise ResourceError(
             f"cluster.decode_in_tasks=true needs a CPU beside the workers, but they reserve all "
             f"{have['CPU']:g}; lower cluster.workers or set it to false."

@@ -2,16 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 import ray
+from ray.autoscaler.sdk import request_resources
 
+from mtl.config.run import RunConfig
 from mtl.config.training import ClusterConfig
+from mtl.errors import ResourceError
+
+LOOK_S = 2.0
+"""Seconds between two looks at what the cluster has."""
 
 
 def missing_room(cluster: ClusterConfig) -> str:
     """What the workers need beside what the cluster has free at this moment."""
     return room_sentence(cluster, ray.available_resources(), ray.cluster_resources())
+
+
+def make_room(config: RunConfig, check: Callable[[], None], tell: Callable[[str], None]) -> None:
+    """Wait for what a run needs, as long as `cluster.wait_minutes`, after asking for nodes.
+
+    Args:
+        config: of the run, its GPUs decided.
+        check: raises ResourceError as long as there is too little.
+        tell: takes a sentence for the person at the terminal.
+
+    Raises:
+        ResourceError: there still was too little at the end.
+    """
+    cluster = config.cluster
+    deadline = time.monotonic() + 60 * cluster.wait_minutes
+    asked = False
+    try:
+        while True:
+            try:
+                check()
+                return
+            except ResourceError as error:
+                if time.monotonic() >= deadline:
+                    raise
+                if not asked:
+                    tell(f"waiting up to {cluster.wait_minutes:g} min for nodes: {error}")
+            if not asked:
+                request_resources(bundles=bundles(cluster))
+                asked = True
+            time.sleep(LOOK_S)
+    finally:
+        if asked:  # or the nodes would stay for ever; from here on the run itself holds them
+            request_resources(bundles=[])
+
+
+def bundles(cluster: ClusterConfig) -> list[dict[str, float]]:
+    """What each worker needs, and a CPU for Ray Data."""
+    each = {"CPU": float(cluster.cpus_per_worker), "GPU": cluster.gpus_per_worker or 0.0}
+    worker = {name: amount for name, amount in each.items() if amount}
+    return [*[worker] * cluster.fewest, {"CPU": 1.0}]
 
 
 def room_sentence(

@@ -143,6 +143,9 @@ class ClusterConfig(Config):
     """GPUs of each training process; none: one if the cluster has any, else zero."""
     cpus_per_worker: PositiveInt = 1
     """CPUs of each training process."""
+    wait_minutes: NonNegativeFloat = 0.0
+    """Minutes that a run waits for room, having asked the cluster's autoscaler for nodes; 0: what
+    the cluster does not have at that moment is refused."""
     decode_in_tasks: bool = False
     """Make clips in Ray tasks on any node, not in prefetch threads; pays when decoding is slow."""
     prefetch_batches: PositiveInt = 4

@@ -9,8 +9,10 @@ import ray
 from rich.console import Console
 
 from cluster.progress import Board, Display
-from cluster.room import room_sentence
+from cluster.room import bundles, make_room, room_sentence
+from mtl.config.load import load
 from mtl.config.training import ClusterConfig
+from mtl.errors import ResourceError
 
 
 @pytest.mark.parametrize(
@@ -59,3 +61,26 @@ def test_a_run_that_has_begun_is_not_asked_why(
 
 def _board() -> Any:
     return Board.remote()  # type: ignore[attr-defined]
+
+
+def test_what_is_asked_for_is_each_worker_and_a_cpu_for_the_data() -> None:
+    cluster = ClusterConfig(workers=(2, 4), cpus_per_worker=3, gpus_per_worker=1.0)
+    assert bundles(cluster) == [{"CPU": 3.0, "GPU": 1.0}] * 2 + [{"CPU": 1.0}]
+
+
+@pytest.mark.ray
+def test_what_does_not_come_is_refused_after_the_wait(
+    local_cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cluster.room.LOOK_S", 0.1)
+    said: list[str] = []
+
+    def check() -> None:
+        raise ResourceError("2 workers need 4 CPU, the cluster has 1.")
+
+    config = load("demo", ["cluster.wait_minutes=0.02"])
+    with pytest.raises(ResourceError, match="2 workers need 4 CPU"):
+        make_room(config, check, said.append)
+    assert said == ["waiting up to 0.02 min for nodes: 2 workers need 4 CPU, the cluster has 1."]
+    make_room(config, lambda: None, said.append)
+    assert len(said) == 1
