@@ -26,7 +26,13 @@ from mtl.config.schema import ClusterConfig, EvaluateConfig, RunConfig
 from mtl.config.unified_run import UnifiedEvaluateConfig
 from mtl.errors import MtlError, ResourceError
 from mtl.families import Indices, family_of
+from mtl.training.checkpoints import CHECKPOINTS
 from mtl.training.run_folder import RunFolder
+
+RAY_SNAPSHOT = f"{CHECKPOINTS}/checkpoint_manager_snapshot.json"
+"""Ray Train's own list of the checkpoints, which knows nothing of their state: it refuses to start
+where the list itself was cut short, or where a checkpoint of it is gone. `Checkpoints` looks at the
+folders instead, and keeps the last of them."""
 
 
 def connect(config: RunConfig | EvaluateConfig | UnifiedEvaluateConfig, at_end: ExitStack) -> bool:
@@ -159,6 +165,7 @@ def _train(config: RunConfig, folder: RunFolder, job: Job, console: Console) -> 
     failures = 0
     label = f"{job.label}: " if job.label else ""
     while True:
+        folder.delete(RAY_SNAPSHOT)
         try:
             _trainer(config, folder, job).fit()
             return
@@ -190,10 +197,9 @@ def _trainer(config: RunConfig, folder: RunFolder, job: Job) -> ray.train.torch.
             resources_per_worker=resources,
         ),
         run_config=ray.train.RunConfig(
-            name="checkpoints",
+            name=CHECKPOINTS,
             storage_path=folder.path,
             storage_filesystem=folder.filesystem,
-            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=config.checkpoint.keep),
             failure_config=ray.train.FailureConfig(max_failures=0),  # see _train
             # mypy takes this for the RunConfig of Ray Train V1.
             worker_runtime_env={"env_vars": worker_environment()},  # type: ignore[call-arg]

@@ -11,16 +11,17 @@ import ray.train
 
 from cluster.progress import News
 from mtl.config.schema import RunConfig
+from mtl.training.checkpoints import Checkpoints, checkpoint_name
 from mtl.training.plan import plan_of
-from mtl.training.run_folder import FINAL, RunWriter
+from mtl.training.run_folder import RunWriter
 from mtl.training.state import TrainingState
 
 STEP_CURVES = ("loss/total", "learning_rate", "weight/", "gradient_")
 """Training metrics whose curves have points of single steps, so none of epochs."""
 
 
-Keep = Callable[[dict[str, Any], str, TrainingState | None], None]
-"""Keeps a state under a name, with the metrics that are new; rank 0 alone has a state to keep."""
+Keep = Callable[[dict[str, Any], TrainingState | None], None]
+"""Keeps a state, with the metrics that are new; rank 0 alone has a state to keep."""
 
 
 class RunReporter:
@@ -66,17 +67,16 @@ class RunReporter:
         """Write what is new and keep the state; may wait for all ranks."""
         lines = state.history[self._told :]
         self._told = len(state.history)
-        name = f"step-{state.step:08d}" + (FINAL if state.finished else "")
         metrics = {k: v for line in lines for k, v in line.items() if isinstance(v, (int, float))}
         metrics["step"] = state.step
         if self._writer is None:
-            self._keep(metrics, name, None)
+            self._keep(metrics, None)
             return
         if improved:
             self._writer.best_model(state.model, metrics)
         if lines:
             self._publish(state, lines)
-        self._keep(metrics, name, state)
+        self._keep(metrics, state)
 
     def _publish(self, state: TrainingState, lines: list[News]) -> None:
         assert self._writer is not None
@@ -94,20 +94,29 @@ class RunReporter:
         self._post({"lines": lines, "num_epochs": self._plan.num_epochs})
 
 
-def keep_in_ray_train(config: RunConfig) -> Keep:
-    """Keeps states as checkpoints of Ray Train; waits for all ranks."""
+def keep_in_ray_train(config: RunConfig, checkpoints: Checkpoints) -> Keep:
+    """Keeps states as checkpoints of Ray Train; waits for all ranks.
 
-    def keep(metrics: dict[str, Any], name: str, state: TrainingState | None) -> None:
+    Ray brings them to storage in a thread beside the training, but leaves to `checkpoints` how.
+    """
+    filesystem = ray.train.get_context().get_storage().storage_filesystem
+
+    def bring(local: ray.train.Checkpoint, name: str) -> ray.train.Checkpoint:
+        checkpoints.bring(Path(local.path), name, config.checkpoint.keep)
+        return ray.train.Checkpoint(f"{checkpoints.path}/{name}", filesystem)
+
+    def keep(metrics: dict[str, Any], state: TrainingState | None) -> None:
         if state is None:
-            ray.train.report(metrics, checkpoint=None, checkpoint_dir_name=name)
+            ray.train.report(metrics)
             return
         folder = Path(tempfile.mkdtemp(prefix="mtl-checkpoint-"))
         state.save(folder, config.model_dump(mode="json"))
         ray.train.report(
             metrics,
             checkpoint=ray.train.Checkpoint.from_directory(str(folder)),
-            checkpoint_dir_name=name,
+            checkpoint_dir_name=checkpoint_name(state),
             checkpoint_upload_mode=ray.train.CheckpointUploadMode.ASYNC,
+            checkpoint_upload_fn=bring,
         )
 
     return keep

@@ -23,6 +23,7 @@ from mtl.config.schema import RunConfig
 from mtl.errors import ConfigError
 from mtl.families import Family, Indices, family_of
 from mtl.models.model_file import load_model
+from mtl.training.checkpoints import Checkpoints
 from mtl.training.distributed import gather_objects, world
 from mtl.training.loop import Batches, Run, train
 from mtl.training.plan import plan_of
@@ -47,6 +48,7 @@ class Job(NamedTuple):
 def train_worker(loop_config: dict[str, Job]) -> None:
     """Train from the last checkpoint or the start to the end, then evaluate the best weights."""
     job = loop_config["job"]
+    checkpoints = RunFolder(job.config.storage, str(job.config.name)).checkpoints
 
     gauges = Gauges(f"{job.config.name}")
 
@@ -59,9 +61,9 @@ def train_worker(loop_config: dict[str, Job]) -> None:
         job.config,
         ray.get(job.indices),
         ray.train.torch.get_device(),
-        _last_state(),
+        _last_state(checkpoints, post),
         post,
-        keep_in_ray_train(job.config),
+        keep_in_ray_train(job.config, checkpoints),
     )
 
 
@@ -155,9 +157,20 @@ def _evaluate(
     reporter.checkpoint(state, improved=False)
 
 
-def _last_state() -> TrainingState:
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is None:
+def _last_state(checkpoints: Checkpoints, post: Callable[[News], None]) -> TrainingState:
+    """The newest state that is whole; rank 0 chooses for all.
+
+    Raises:
+        CheckpointError: there are checkpoints, and none of them can be used.
+    """
+    found = checkpoints.last() if world()[0] == 0 else None
+    name = gather_objects(found and found.name)[0]
+    if found:
+        for sentence in found.told:
+            post({"message": sentence})
+        return found.state
+    if name is None:
         return TrainingState()
-    with checkpoint.as_directory() as path:
-        return TrainingState.load(Path(path))
+    place = f"{checkpoints.path}/{name}"
+    with ray.train.Checkpoint(place, checkpoints.filesystem).as_directory() as folder:
+        return TrainingState.load(Path(folder), place)

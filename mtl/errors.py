@@ -38,6 +38,10 @@ class CheckpointError(MtlError):
     """A checkpoint is incomplete, of another model, or cannot be read."""
 
 
+class UnfinishedCheckpointError(CheckpointError):
+    """A checkpoint's writing was interrupted, so it never was one."""
+
+
 class ExportError(MtlError):
     """A program cannot be written, or does not do what its model does."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -29,7 +29,6 @@ from mtl.errors import MtlError
 from mtl.families import Indices, family_of
 from mtl.training.run_folder import RunFolder
 from mtl.training.state import TrainingState
-from tune.checkpoints import Checkpoints
 
 FAILURE = "failure"
 """Key of a result that says in one sentence why a trial cannot be trained."""
@@ -72,15 +71,19 @@ def _train_here(run: RunConfig, indices: Indices) -> None:
 
 
 def _carry_out(run: RunConfig, indices: Indices, device: torch.device, tells: bool) -> None:
-    checkpoints = Checkpoints(Path(run.storage) / str(run.name), run)
+    checkpoints = RunFolder(run.storage, str(run.name)).checkpoints
+    resolved = run.model_dump(mode="json")
 
-    def keep(metrics: dict[str, Any], name: str, state: TrainingState | None) -> None:
+    def keep(metrics: dict[str, Any], state: TrainingState | None) -> None:
         assert state is not None
-        checkpoints.save(name, state)
+        checkpoints.save(state, resolved, run.checkpoint.keep)
         if tells and "epoch" in metrics:
             tune.report(metrics)
 
-    carry_out(run, indices, device, checkpoints.last(), _unheard, keep)
+    found = checkpoints.last()
+    for sentence in found.told:
+        logging.getLogger(__name__).warning(sentence)
+    carry_out(run, indices, device, found.state, _unheard, keep)
 
 
 def _unheard(news: News) -> None:

@@ -19,12 +19,9 @@ from tensorboardX import SummaryWriter
 
 from mtl.config.load import to_yaml
 from mtl.config.schema import RunConfig
-from mtl.files import write_atomically
 from mtl.models.model_file import save_model
-from mtl.training.storage import open_storage
-
-FINAL = "-final"
-"""Ends the name of a run's last checkpoint."""
+from mtl.training.checkpoints import CHECKPOINTS, FINAL, Checkpoints
+from mtl.training.storage import open_storage, put
 
 TENSORBOARD_NAMES = {
     "iou": "IoU",
@@ -82,8 +79,12 @@ class RunFolder:
 
     def finished(self) -> bool:
         """Whether the run has been brought to its end: trained, and its final evaluation done."""
-        selector = pyarrow.fs.FileSelector(f"{self.path}/checkpoints", allow_not_found=True)
-        return any(x.base_name.endswith(FINAL) for x in self.filesystem.get_file_info(selector))
+        return any(name.endswith(FINAL) for name in self.checkpoints.complete())
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The run's states."""
+        return Checkpoints(self.filesystem, f"{self.path}/{CHECKPOINTS}")
 
     def has(self, name: str) -> bool:
         """Whether the folder holds this file."""
@@ -121,14 +122,13 @@ class RunFolder:
             target.mkdir(parents=True)
             pyarrow.fs.copy_files(source, str(target), source_filesystem=self.filesystem)
 
+    def delete(self, name: str) -> None:
+        """Remove a file of the folder, if it is there."""
+        if self.has(name):
+            self.filesystem.delete_file(f"{self.path}/{name}")
+
     def _write(self, name: str, content: bytes) -> None:
-        if self.local:
-            write_atomically(self.local / name, content)
-            return
-        path = f"{self.path}/{name}"  # an object store replaces whole
-        self.filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
-        with self.filesystem.open_output_stream(path) as stream:
-            stream.write(content)
+        put(self.filesystem, f"{self.path}/{name}", content)
 
 
 class RunWriter:

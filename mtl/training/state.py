@@ -4,6 +4,7 @@ state.json          progress, metric lines so far, best value, config
 model.safetensors   weights and buffers
 optimizer.pt        optimiser, gradient scaler and task weights; tensors and numbers only
 totals.safetensors  sums of the epoch that has begun
+manifest.json       sizes and hashes of the others; written last, so that a folder with it is whole
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mtl.errors import CheckpointError
+from mtl.errors import CheckpointError, UnfinishedCheckpointError
+from mtl.training.manifest import MANIFEST, fault_of, write_manifest
 
-FORMAT = 2
+FORMAT = 3
+"""2 had no manifest, so nothing tells whether such a checkpoint is whole: it is refused."""
+FILES = {"state.json", "model.safetensors", "optimizer.pt", "totals.safetensors"}
 
 
 @dataclass
@@ -63,21 +67,34 @@ class TrainingState:
             "config": config,
         }
         (folder / "state.json").write_text(json.dumps(progress), encoding="utf-8")
+        write_manifest(folder)
 
     @classmethod
-    def load(cls, folder: Path) -> TrainingState:
-        """Read a saved state.
+    def load(cls, folder: Path, place: str | None = None) -> TrainingState:
+        """Read a saved state, if it is what was written.
+
+        Args:
+            folder: that it was saved to, or a copy of it.
+            place: where it was saved, for messages; none: the folder.
 
         Raises:
-            CheckpointError: if a file is missing, damaged or of another format.
+            UnfinishedCheckpointError: it has no manifest: it was never whole.
+            CheckpointError: a file is missing, damaged or of another format.
         """
+        place = place or str(folder)
+        fault = fault_of(folder, FILES)
+        unfinished = not (folder / MANIFEST).exists()
+        written = _format(folder) if unfinished or not fault else FORMAT
+        if written not in (None, FORMAT):
+            raise CheckpointError(
+                f"checkpoint {place} cannot be used: it has format {written}, this version reads "
+                f"{FORMAT}; go on with the version that wrote it."
+            )
+        if fault:
+            kind = UnfinishedCheckpointError if unfinished else CheckpointError
+            raise kind(f"checkpoint {place} cannot be used: {fault}.")
         try:
             progress = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-            if progress["format"] != FORMAT:
-                raise CheckpointError(
-                    f"checkpoint {folder} has format {progress['format']}, this version reads "
-                    f"{FORMAT}; go on with the version that wrote it."
-                )
             rest = torch.load(folder / "optimizer.pt", map_location="cpu", weights_only=True)
             return cls(
                 step=progress["step"],
@@ -91,13 +108,18 @@ class TrainingState:
                 scaler=rest["scaler"],
                 balancing=rest["balancing"],
             )
-        except CheckpointError:
-            raise
-        except Exception as error:
+        except Exception as error:  # not by `save`
             raise CheckpointError(
-                f"checkpoint {folder} cannot be read ({type(error).__name__}: {error}); "
-                "delete this folder to go on from the one before."
+                f"checkpoint {place} cannot be used: {type(error).__name__}: {error}."
             ) from error
+
+
+def _format(folder: Path) -> Any:
+    """The format that a folder says it has; none where that cannot be read."""
+    try:
+        return json.loads((folder / "state.json").read_bytes())["format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

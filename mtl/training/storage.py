@@ -8,6 +8,7 @@ import pyarrow
 import pyarrow.fs
 
 from mtl.errors import ConfigError
+from mtl.files import write_atomically
 
 
 def open_storage(storage: str) -> tuple[pyarrow.fs.FileSystem, str]:
@@ -30,3 +31,13 @@ def open_storage(storage: str) -> tuple[pyarrow.fs.FileSystem, str]:
             "that all nodes reach, or a s3:// or gs:// URI."
         ) from None
     return filesystem, base.rstrip("/")
+
+
+def put(filesystem: pyarrow.fs.FileSystem, path: str, content: bytes) -> None:
+    """Replace a file, whole or not at all; its folder is made if need be."""
+    if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
+        write_atomically(Path(path), content)
+        return
+    filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
+    with filesystem.open_output_stream(path) as stream:  # an object store replaces whole
+        stream.write(content)

@@ -94,8 +94,11 @@ def test_a_killed_run_resumes_to_the_same_numbers(straight: Path, local_cluster:
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert len(metrics_of(straight / "killed")) < 7
+    wait_until_gone(local_cluster)
+    damaged = cut_short(straight / "killed" / "checkpoints")
     resumed = subprocess.run([*words, "resume=true"], env=environment, capture_output=True)
     assert resumed.returncode == 0, resumed.stderr.decode()[-2000:]
+    assert f"{damaged} cannot be used: optimizer.pt has 9 bytes instead" in resumed.stdout.decode()
     assert metrics_of(straight / "killed") == metrics_of(straight / "straight")
 
 
@@ -104,6 +107,15 @@ def by_two_workers(storage: Path, name: str, *words: str) -> list[dict[str, Any]
     two = ["cluster.workers=2", "cluster.decode_in_tasks=true", f"storage={storage}"]
     assert main(["demo", *TINY, *two, f"name={name}", *words]) == 0
     return metrics_of(storage / name)
+
+
+def cut_short(checkpoints: Path) -> str:
+    """Damage the newest checkpoint and Ray's list of them, as a crash might; returns its name."""
+    older, newer = sorted(checkpoints.glob("step-*/manifest.json"))[-2:]
+    assert older.parent < newer.parent
+    os.truncate(newer.parent / "optimizer.pt", 9)
+    (checkpoints / "checkpoint_manager_snapshot.json").write_text('{"ray_vers')
+    return newer.parent.name
 
 
 def test_two_workers_and_ray_tasks_give_nearly_the_same_numbers(straight: Path) -> None:
@@ -192,7 +204,15 @@ def test_ray_job_submit_runs_it(local_cluster: str, tmp_path: Path) -> None:
     assert metrics_of(tmp_path / "job")[-1]["stage"] == "tracking"
 
 
-def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
+def wait_until_gone(address: str) -> None:
+    """Wait for the workers of a killed driver, which save what they have until Ray ends them."""
+    deadline = time.monotonic() + 120
+    while training_workers(address):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def wait_for(file: Path, process: subprocess.Popen[Any]) -> None:
     deadline = time.monotonic() + 120
     while not file.exists():
         assert process.poll() is None, "the run ended before it could be killed"
@@ -208,15 +228,21 @@ def test_a_cluster_that_does_not_answer_is_named(tmp_path: Path) -> None:
     assert "RAY_ADDRESS=127.0.0.1:1 does not answer" in result.stderr
 
 
-def training_worker(address: str) -> psutil.Process:
-    """The one that trains in the cluster of this address; another cluster's is not touched."""
+def training_workers(address: str) -> list[psutil.Process]:
+    """Those that train in the cluster of this address; another cluster's are not touched."""
     (raylet,) = [
         process
         for process in psutil.Process().children(recursive=True)
         if process.name() == "raylet" and f"--gcs-address={address}" in process.cmdline()
     ]
-    (worker,) = [p for p in raylet.children() if "RayTrainWorker" in " ".join(p.cmdline())]
-    return worker
+    return [process for process in raylet.children() if is_training(process)]
+
+
+def is_training(process: psutil.Process) -> bool:
+    try:
+        return "RayTrainWorker" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # it ended meanwhile
+        return False
 
 
 @pytest.mark.slow
@@ -227,6 +253,7 @@ def test_a_lost_worker_is_replaced_and_the_numbers_stay_the_same(
     environment = {**os.environ, "RAY_ADDRESS": local_cluster}
     process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL)
     wait_for(straight / "lost" / "metrics.jsonl", process)
-    training_worker(local_cluster).kill()
+    (worker,) = training_workers(local_cluster)
+    worker.kill()
     assert process.wait() == 0
     assert metrics_of(straight / "lost") == metrics_of(straight / "straight")

@@ -123,7 +123,7 @@ def test_a_run_killed_between_teachers_and_student_keeps_the_teachers(
     run = straight / "between"
     finished = [run / "teachers" / task / "checkpoints" for task in TASKS]
     killed_when(
-        lambda: all(list(folder.glob("*-final")) for folder in finished),
+        lambda: all(list(folder.glob("*-final/manifest.json")) for folder in finished),
         command(straight, "between"),
         local_cluster,
     )

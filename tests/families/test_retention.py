@@ -15,6 +15,7 @@ from mtl.config.unified_run import UnifiedRunConfig
 from mtl.errors import ConfigError, DataError
 from mtl.families import family_of
 from mtl.families.retention import outcomes, sequential_runs
+from mtl.training.manifest import write_manifest
 from mtl.training.run_folder import RunFolder
 
 METHODS = ["none", "replay", "ewc", "lwf"]
@@ -28,7 +29,9 @@ def joint(storage: Path, *words: str) -> UnifiedRunConfig:
 
 def measured(folder: Path, split: str = "test", **metrics: float) -> None:
     """A folder whose run was evaluated and has ended."""
-    (folder / "checkpoints" / "step-00000001-final").mkdir(parents=True, exist_ok=True)
+    last = folder / "checkpoints" / "step-00000001-final"
+    last.mkdir(parents=True, exist_ok=True)
+    write_manifest(last)
     line: dict[str, Any] = {"stage": "evaluation", "split": split, **metrics}
     (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n")
 
