@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from mtl.errors import MtlError
+from mtl.errors import MtlError, StoppedError
 
 
 def exit_status(carry_out: Callable[[ExitStack], None], stopped: str) -> int:
@@ -18,11 +19,15 @@ def exit_status(carry_out: Callable[[ExitStack], None], stopped: str) -> int:
         stopped: the sentence for somebody who stopped it by hand.
 
     Returns:
-        0, 1 after an error that a user can act on, 130 after Ctrl-C.
+        0, 1 after an error that a user can act on, 130 after Ctrl-C, 143 where SIGTERM stopped a
+        training whose state is kept.
     """
     with ExitStack() as at_end:
         try:
             carry_out(at_end)
+        except StoppedError as error:
+            print(error, file=sys.stderr)
+            return 128 + signal.SIGTERM
         except MtlError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1

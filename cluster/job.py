@@ -19,12 +19,13 @@ from cluster.failures import Action, decide
 from cluster.progress import Board, Display
 from cluster.room import missing_room
 from cluster.settings import worker_environment
+from cluster.stopping import passing_on_sigterm, was_asked
 from cluster.summary import publish_report
 from cluster.worker import Job, train_worker
 from mtl.config.load import to_yaml
 from mtl.config.schema import ClusterConfig, EvaluateConfig, RunConfig
 from mtl.config.unified_run import UnifiedEvaluateConfig
-from mtl.errors import MtlError, ResourceError
+from mtl.errors import MtlError, ResourceError, StoppedError
 from mtl.families import Indices, family_of
 from mtl.training.checkpoints import CHECKPOINTS
 from mtl.training.run_folder import RunFolder
@@ -87,10 +88,14 @@ def run_training(config: RunConfig, indices: Indices, folder: RunFolder, console
     """Train, after the runs that this one learns from.
 
     Raises:
+        StoppedError: SIGTERM came; what was trained is kept.
         MtlError: the run ended before its time; the message says why in one sentence.
     """
     board = Board.remote()  # type: ignore[attr-defined]
-    with Display(console, board, lambda: missing_room(config.cluster)):
+    with (
+        Display(console, board, lambda: missing_room(config.cluster)),
+        passing_on_sigterm(board),
+    ):
         if first := family_of(config).first():
             folder.write_text("config.yaml", to_yaml(config))  # from here on it can be resumed
             train_runs(first, board, console)
@@ -160,6 +165,7 @@ def _train(config: RunConfig, folder: RunFolder, job: Job, console: Console) -> 
     """Train with as many attempts as `cluster.max_failures` allows.
 
     Raises:
+        StoppedError: it was asked to stop; what was trained is kept.
         MtlError: the run ended before its time.
     """
     failures = 0
@@ -167,8 +173,9 @@ def _train(config: RunConfig, folder: RunFolder, job: Job, console: Console) -> 
     while True:
         folder.delete(RAY_SNAPSHOT)
         try:
-            _trainer(config, folder, job).fit()
-            return
+            stopped = "stopped before it began"
+            if not was_asked(job.board):
+                stopped = _trainer(config, folder, job).fit().return_value
         except ray.train.TrainingFailedError as error:
             failures += 1
             decision = decide(error, failures, config.cluster.max_failures)
@@ -180,6 +187,12 @@ def _train(config: RunConfig, folder: RunFolder, job: Job, console: Console) -> 
                 f"{label}the cluster was lost ({type(error).__name__}); start it again with "
                 "resume=true to go on from the last checkpoint."
             ) from error
+        else:
+            if stopped:
+                raise StoppedError(
+                    f"{label}{stopped}; the same command with resume=true and this name goes on."
+                )
+            return
 
 
 def _trainer(config: RunConfig, folder: RunFolder, job: Job) -> ray.train.torch.TorchTrainer:

@@ -28,10 +28,19 @@ UNIFIED = ("map", "map_50", "miou", "top1", "score", "delta_m")
 
 @ray.remote(num_cpus=0, max_restarts=3)
 class Board:
-    """Holds news until the driver takes them."""
+    """Holds news until the driver takes them, and whether the driver wants to stop."""
 
     def __init__(self) -> None:
         self._news: list[News] = []
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Ask the workers to keep their step and end."""
+        self._stopping = True
+
+    def stopping(self) -> bool:
+        """Whether they were asked."""
+        return self._stopping
 
     def post(self, news: News) -> None:
         """Add one piece; a worker does not wait for it."""

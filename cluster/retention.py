@@ -39,6 +39,7 @@ from cluster.preflight import (
 )
 from cluster.progress import Board, Display
 from cluster.room import make_room, missing_room
+from cluster.stopping import passing_on_sigterm
 from cluster.summary import publish_report
 from cluster.train import resolve
 from mtl.config.unified_run import UnifiedRunConfig
@@ -110,7 +111,10 @@ def compare(words: Sequence[str], at_end: ExitStack) -> None:
         run_training(config, indices, folder, console)
         publish_report(folder)
     board = Board.remote()  # type: ignore[attr-defined]
-    with Display(console, board, lambda: missing_room(config.cluster)):
+    with (
+        Display(console, board, lambda: missing_room(config.cluster)),
+        passing_on_sigterm(board),
+    ):
         runs = sequential_runs(config, config.retention.compare)  # with the GPUs
         train_runs(list(runs.values()), board, console)
     _publish(config, folder, console)

@@ -19,13 +19,14 @@ from cluster.gauges import Gauges
 from cluster.ingest import RayBatches
 from cluster.progress import News
 from cluster.reporter import Keep, RunReporter, keep_in_ray_train
+from cluster.stopping import StopAsked
 from mtl.config.schema import RunConfig
-from mtl.errors import ConfigError
+from mtl.errors import ConfigError, StoppedError
 from mtl.families import Family, Indices, family_of
 from mtl.models.model_file import load_model
 from mtl.training.checkpoints import Checkpoints
 from mtl.training.distributed import gather_objects, world
-from mtl.training.loop import Batches, Run, train
+from mtl.training.loop import Batches, Run, never, train
 from mtl.training.plan import plan_of
 from mtl.training.recorded import RecordedBatches
 from mtl.training.run_folder import RunFolder, RunWriter
@@ -45,8 +46,13 @@ class Job(NamedTuple):
     """In front of the news of a run that is one of several; empty for a run alone."""
 
 
-def train_worker(loop_config: dict[str, Job]) -> None:
-    """Train from the last checkpoint or the start to the end, then evaluate the best weights."""
+def train_worker(loop_config: dict[str, Job]) -> str | None:
+    """Train from the last checkpoint or the start to the end, then evaluate the best weights.
+
+    Returns:
+        Where it was stopped; none where it came to its end. Ray waits for a checkpoint on its way
+        to storage after a return, not after an error.
+    """
     job = loop_config["job"]
     checkpoints = RunFolder(job.config.storage, str(job.config.name)).checkpoints
 
@@ -57,14 +63,19 @@ def train_worker(loop_config: dict[str, Job]) -> None:
         job.board.post.remote({**news, "label": job.label})
 
     post({"begun": True})
-    carry_out(
-        job.config,
-        ray.get(job.indices),
-        ray.train.torch.get_device(),
-        _last_state(checkpoints, post),
-        post,
-        keep_in_ray_train(job.config, checkpoints),
-    )
+    try:
+        carry_out(
+            job.config,
+            ray.get(job.indices),
+            ray.train.torch.get_device(),
+            _last_state(checkpoints, post),
+            post,
+            keep_in_ray_train(job.config, checkpoints),
+            never if world()[0] else StopAsked(job.board),
+        )
+    except StoppedError as stopped:
+        return str(stopped)
+    return None
 
 
 def carry_out(
@@ -74,6 +85,7 @@ def carry_out(
     state: TrainingState,
     post: Callable[[News], None],
     keep: Keep,
+    stop_asked: Callable[[], bool] = never,
 ) -> None:
     """One process's share of a run: training from a state on, then the final evaluation.
 
@@ -84,6 +96,10 @@ def carry_out(
         state: the last that was kept, or a new one.
         post: takes news for the terminal.
         keep: keeps states.
+        stop_asked: whether this process was asked to stop.
+
+    Raises:
+        StoppedError: a process was asked to stop; the state is kept.
     """
     rank = world()[0]
     torch.set_num_threads(config.training.num_threads or config.cluster.cpus_per_worker)
@@ -110,7 +126,12 @@ def carry_out(
             )
         record = folder.local / "samples" / f"rank-{rank}.csv"
         batches = RecordedBatches(batches, placed.training.accumulate, record)
-    train(Run(placed, task, model, device, batches, reporter), state)
+    try:
+        train(Run(placed, task, model, device, batches, reporter, stop_asked), state)
+    except StoppedError:
+        if writer:
+            writer.close()
+        raise
     if not state.finished:
         _evaluate(family, config, indices, model, device, folder, state, reporter)
     if writer:
@@ -164,7 +185,7 @@ def _last_state(checkpoints: Checkpoints, post: Callable[[News], None]) -> Train
         CheckpointError: there are checkpoints, and none of them can be used.
     """
     found = checkpoints.last() if world()[0] == 0 else None
-    name = gather_objects(found and found.name)[0]
+    name = gather_objects(found.name if found else None)[0]
     if found:
         for sentence in found.told:
             post({"message": sentence})

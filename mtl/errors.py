@@ -26,6 +26,10 @@ class NonFiniteLossError(MtlError):
     """A loss or gradient became NaN or infinite; no weight has moved."""
 
 
+class StoppedError(MtlError):
+    """The run was asked to end before its time, and its state is kept."""
+
+
 class ResourceError(MtlError):
     """The cluster cannot place what was asked for."""
 

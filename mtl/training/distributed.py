@@ -50,6 +50,15 @@ def sum_over_ranks(statistics: dict[str, Tensor]) -> dict[str, Tensor]:
     return statistics
 
 
+def on_any_rank(flag: bool, device: torch.device) -> bool:
+    """Whether the flag is set on some rank; every rank gets the same answer."""
+    if world()[1] == 1:
+        return flag
+    told = torch.tensor(float(flag), device=device)
+    dist.all_reduce(told, op=dist.ReduceOp.MAX)
+    return bool(told)
+
+
 def share_buffers(model: nn.Module) -> None:
     """Give every rank the normalisation statistics of rank 0, so that all validate one model."""
     if world()[1] > 1:

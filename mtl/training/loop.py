@@ -6,7 +6,7 @@ The order of a step is read from top to bottom of `_learn`; nothing hooks in fro
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from mtl.config.schema import RunConfig
-from mtl.errors import DataError
+from mtl.errors import DataError, StoppedError
 from mtl.losses.weighting import LossGroups
 from mtl.tasks.task import Batch, Metrics, Moment, Task
 from mtl.training.balancing import Balancer, build_balancer
-from mtl.training.distributed import share_buffers, world, wrap
+from mtl.training.distributed import on_any_rank, share_buffers, world, wrap
 from mtl.training.gradients import GradientProbe
 from mtl.training.meter import Meter
 from mtl.training.optimizer import (
@@ -57,6 +57,11 @@ class Reporter(Protocol):
         """Keep this state; `improved` says that its weights are the best so far."""
 
 
+def never() -> bool:
+    """Nobody asks the run to stop."""
+    return False
+
+
 @dataclass
 class Run:
     """One process's share of a run."""
@@ -67,6 +72,8 @@ class Run:
     device: torch.device
     batches: Batches
     reporter: Reporter
+    stop_asked: Callable[[], bool] = never
+    """Whether this process was asked to stop; looked at after each step, on every rank."""
 
 
 def train(run: Run, state: TrainingState) -> TrainingState:
@@ -75,6 +82,7 @@ def train(run: Run, state: TrainingState) -> TrainingState:
     Raises:
         NonFiniteLossError: a loss or gradient is not finite; no weight has moved.
         DataError: the batches end early.
+        StoppedError: a rank was asked to stop; the state after the step under way is kept.
     """
     plan = plan_of(run.config)
     if state.model:
@@ -84,11 +92,16 @@ def train(run: Run, state: TrainingState) -> TrainingState:
     if state.balancing:
         balancer.load_state_dict(state.balancing)
     for stage in plan.stages:
-        if state.step < stage.last_step:
+        if not _closed(state, stage.last_step):
             _train_stage(run, plan, stage, state, balancer)
     if not plan.stages and not state.history:
         _validate_only(run, state)
     return state
+
+
+def _closed(state: TrainingState, last_step: int) -> bool:
+    """Whether the epoch that ends at this step has been closed, not only all its steps done."""
+    return state.step > last_step or (state.step == last_step and not state.totals)
 
 
 def _validate_only(run: Run, state: TrainingState) -> None:
@@ -123,10 +136,11 @@ def _train_stage(
 
     for epoch in range(stage.first_epoch, stage.last_epoch):
         last_step = (epoch + 1) * plan.steps_per_epoch
-        if state.step >= last_step:
+        if _closed(state, last_step):
             continue
         moment = Moment(epoch=epoch + 1, training=True)
-        stream = run.batches.training(state.step, last_step)
+        left = state.step < last_step
+        stream = run.batches.training(state.step, last_step) if left else iter(())
         meter = Meter(state.totals)
         clock = Clock(state)
         while state.step < last_step:
@@ -156,13 +170,16 @@ def _train_stage(
             due = state.step % config.training.log_every == 0 or state.step == last_step
             if due or "gradient_conflict" in figures:
                 _tell(run, plan, stage, state, clock, optimizer, losses, figures)
+            stop = on_any_rank(run.stop_asked(), run.device)
             every = config.checkpoint.every_steps
-            if every and state.step % every == 0 and state.step < last_step:
+            if stop or (every and state.step % every == 0 and state.step < last_step):
                 clock.stop()
                 state.totals = meter.flush()
                 state.balancing = balancer.state_dict()
                 _keep(run, state, optimizer, scaler, improved=False)
                 clock = Clock(state)
+            if stop:
+                raise StoppedError(f"stopped at step {state.step} of {plan.num_steps}")
         clock.stop()
         balancer.after_epoch()
         state.balancing = balancer.state_dict()

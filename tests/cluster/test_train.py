@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -116,6 +117,40 @@ def cut_short(checkpoints: Path) -> str:
     os.truncate(newer.parent / "optimizer.pt", 9)
     (checkpoints / "checkpoint_manager_snapshot.json").write_text('{"ray_vers')
     return newer.parent.name
+
+
+@pytest.mark.slow
+def test_a_run_asked_to_stop_keeps_its_step_and_goes_on_from_it(
+    local_cluster: str, tmp_path: Path
+) -> None:
+    words = command(tmp_path, "asked", "stages.full.epochs=500")
+    first, _ = stopped(words, tmp_path / "asked" / "metrics.jsonl", local_cluster)
+    last = max((tmp_path / "asked" / "checkpoints").glob("step-*/manifest.json")).parent
+    assert last.name.startswith(f"step-{first:08d}")
+    (tmp_path / "asked" / "metrics.jsonl").unlink()
+    words = [*words, "resume=true"]
+    second, told = stopped(words, tmp_path / "asked" / "metrics.jsonl", local_cluster)
+    assert f"going on at step {first} of run 'asked'" in told
+    assert second > first
+
+
+def stopped(words: list[str], file: Path, address: str) -> tuple[int, str]:
+    """Send a run SIGTERM when it has written a file; returns its last step and what it told."""
+    process = subprocess.Popen(
+        words, env={**os.environ, "RAY_ADDRESS": address}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    wait_for(file, process)
+    process.send_signal(signal.SIGTERM)
+    told, error = process.communicate()
+    assert process.returncode == 143, error
+    sentence = re.fullmatch(
+        r"stopped at step (\d+) of 4008; the same command with resume=true and this name goes on."
+        r"\n",
+        error,
+    )
+    assert sentence, error
+    return int(sentence[1]), told
 
 
 def test_two_workers_and_ray_tasks_give_nearly_the_same_numbers(straight: Path) -> None:
