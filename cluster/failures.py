@@ -1,53 +1,59 @@
-"""What to do when training fails: a pure decision, carried out by `cluster.job`.
+"""Of which kind the failure of a run is; `cluster.retry` decides what follows it.
 
-A fault of a machine (process killed, node lost) is tried again from the last checkpoint; an error
-that the program raised would only be raised again, so it ends the run at once.
+One lost process makes the others fail too, each in its own way, so the causes of all workers are
+looked at together: an error of ours says most, then a machine's fault, and what is left is a bug.
 """
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass
+import errno
 
 import ray.exceptions
 import ray.train
 
+from cluster.retry import Failure, Kind
 from mtl.errors import MtlError
 
+NODE_LOST = (
+    ray.exceptions.NodeDiedError,
+    ray.exceptions.LocalRayletDiedError,
+    ray.train.PreemptionError,
+)
+WORKER_LOST = (
+    ray.exceptions.RayActorError,
+    ray.exceptions.WorkerCrashedError,
+    ray.exceptions.OutOfMemoryError,
+)
+KINDS: list[tuple[Kind, tuple[type[BaseException], ...]]] = [
+    (Kind.NODE_LOST, NODE_LOST),
+    (Kind.WORKER_LOST, WORKER_LOST),
+    (Kind.OBJECT_LOST, (ray.exceptions.ObjectLostError,)),
+    (Kind.STORAGE, (ConnectionError, TimeoutError)),
+]
+"""Ray's and Python's words for what passes, those that say most first."""
+PASSING = {
+    errno.EIO, errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT, errno.ENETDOWN,
+    errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH,
+}  # fmt: skip
+"""System errors of a storage that is away; a full disk or a missing right does not pass."""
+REMOTE = (
+    "SLOW_DOWN", "THROTTLING", "SERVICE_UNAVAILABLE", "UNAVAILABLE", "INTERNAL_FAILURE",
+    "NETWORK_CONNECTION", "REQUEST_TIMEOUT", "curlCode", "Connection reset",
+)  # fmt: skip
+"""What Arrow's messages hold when an object store is busy or away; they carry no error number."""
 
-class Action(enum.Enum):
-    """What follows a failure."""
 
-    RETRY = "retry"
-    GIVE_UP = "give up"
-
-
-@dataclass(frozen=True)
-class Decision:
-    """An action and its reason, one sentence for the user."""
-
-    action: Action
-    reason: str
-
-
-def decide(error: ray.train.TrainingFailedError, failures: int, limit: int) -> Decision:
-    """Decide what follows `error`, the `failures`-th of a run that may have `limit` of them."""
+def failure_of(error: BaseException) -> Failure:
+    """Why a run ended, from what `fit` raised."""
     causes = causes_of(error)
     for cause in causes:
         if isinstance(cause, MtlError):
-            return Decision(Action.GIVE_UP, str(cause))
-    machine = [cause for cause in causes if is_machine_fault(cause)]
-    if not machine:
-        cause = causes[0]
-        return Decision(Action.GIVE_UP, f"{type(cause).__name__}: {cause}")
-    what = f"a worker was lost ({type(machine[0]).__name__})"
-    if failures > limit:
-        return Decision(
-            Action.GIVE_UP,
-            f"{what}, failure {failures} of at most {limit} (cluster.max_failures); "
-            "start it again with resume=true to go on from the last checkpoint.",
-        )
-    return Decision(Action.RETRY, f"{what}; going on from the last checkpoint.")
+            return Failure(Kind.REFUSED, str(cause))
+    for kind, types in KINDS:
+        for cause in causes:
+            if isinstance(cause, types) or (kind is Kind.STORAGE and _is_hiccup(cause)):
+                return Failure(kind, type(cause).__name__)
+    return Failure(Kind.BUG, f"{type(causes[0]).__name__}: {causes[0]}")
 
 
 def causes_of(error: BaseException) -> list[BaseException]:
@@ -61,13 +67,13 @@ def causes_of(error: BaseException) -> list[BaseException]:
 
 def is_machine_fault(error: BaseException) -> bool:
     """Whether the error says that a process or machine went away."""
-    kinds = (
-        ray.exceptions.RayActorError,
-        ray.exceptions.WorkerCrashedError,
-        ray.exceptions.NodeDiedError,
-        ray.exceptions.OutOfMemoryError,
-    )
-    return isinstance(error, kinds)
+    return isinstance(error, NODE_LOST + WORKER_LOST)
+
+
+def _is_hiccup(error: BaseException) -> bool:
+    if not isinstance(error, OSError):
+        return False
+    return error.errno in PASSING or any(word in str(error) for word in REMOTE)
 
 
 def _unwrap(error: BaseException) -> BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
@@ -15,8 +16,9 @@ import ray.train
 import ray.train.torch
 from rich.console import Console
 
-from cluster.failures import Action, decide
+from cluster.failures import failure_of
 from cluster.progress import Board, Display
+from cluster.retry import Action, RetryPolicy
 from cluster.room import missing_room
 from cluster.settings import worker_environment
 from cluster.stopping import passing_on_sigterm, was_asked
@@ -169,6 +171,7 @@ def _train(config: RunConfig, folder: RunFolder, job: Job, console: Console) -> 
         MtlError: the run ended before its time.
     """
     failures = 0
+    policy = RetryPolicy(config.cluster.max_failures)
     label = f"{job.label}: " if job.label else ""
     while True:
         folder.delete(RAY_SNAPSHOT)
@@ -178,10 +181,11 @@ def _train(config: RunConfig, folder: RunFolder, job: Job, console: Console) -> 
                 stopped = _trainer(config, folder, job).fit().return_value
         except ray.train.TrainingFailedError as error:
             failures += 1
-            decision = decide(error, failures, config.cluster.max_failures)
+            decision = policy.decide(failure_of(error), failures)
             if decision.action is Action.GIVE_UP:
                 raise MtlError(f"{label}{decision.reason}") from error
             console.print(f"{label}{decision.reason}", style="yellow", markup=False)
+            time.sleep(decision.pause_s)
         except ray.exceptions.RayError as error:  # not from training: Ray itself went away
             raise ResourceError(
                 f"{label}the cluster was lost ({type(error).__name__}); start it again with "

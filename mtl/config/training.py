@@ -151,7 +151,7 @@ class ClusterConfig(Config):
     prefetch_batches: PositiveInt = 4
     """Micro-batches prepared ahead of the one being trained."""
     max_failures: NonNegativeInt = 3
-    """Worker failures after which the run gives up."""
+    """Faults of machines or of the storage that a run may have before it gives up."""
 
     @property
     def fewest(self) -> int:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import errno
 import pickle
 
 import pytest
 import ray.exceptions
 import ray.train
+from ray.train.v2.api.preemption import PreemptionInfo
 
-from cluster.failures import Action, decide
+from cluster.failures import failure_of, is_machine_fault
+from cluster.retry import Failure, Kind
 from mtl.errors import DataError, MtlError, NonFiniteLossError
 
 
@@ -14,36 +17,56 @@ def failed(*causes: Exception) -> ray.train.WorkerGroupError:
     return ray.train.WorkerGroupError("it failed", dict(enumerate(causes)))
 
 
-def test_a_lost_worker_is_tried_again() -> None:
-    decision = decide(failed(ray.exceptions.RayActorError()), failures=1, limit=3)
-    assert decision.action is Action.RETRY
-    assert "last checkpoint" in decision.reason
+@pytest.mark.parametrize(
+    ("cause", "kind"),
+    [
+        (ray.exceptions.RayActorError(), Kind.WORKER_LOST),
+        (ray.exceptions.OutOfMemoryError("the node ran out of memory"), Kind.WORKER_LOST),
+        (ray.exceptions.NodeDiedError("it died"), Kind.NODE_LOST),
+        (ray.exceptions.ObjectLostError("ab" * 28, None, ""), Kind.OBJECT_LOST),
+        (ConnectionResetError(errno.ECONNRESET, "reset"), Kind.STORAGE),
+        (OSError(errno.ESTALE, "Stale file handle"), Kind.STORAGE),
+        (
+            OSError("When uploading part for key 'a': AWS Error SLOW_DOWN during UploadPart"),
+            Kind.STORAGE,
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), Kind.BUG),
+        (PermissionError(errno.EACCES, "Permission denied"), Kind.BUG),
+        (OSError("AWS Error ACCESS_DENIED during PutObject operation"), Kind.BUG),
+        (KeyError("template"), Kind.BUG),
+        (NonFiniteLossError("loss/giou is nan at step 3"), Kind.REFUSED),
+        (DataError("a.jpg is no image"), Kind.REFUSED),
+    ],
+)
+def test_the_kind_of_a_failure_follows_from_its_cause(cause: Exception, kind: Kind) -> None:
+    assert failure_of(failed(cause)).kind is kind
+    assert failure_of(ray.train.ControllerError(cause)).kind is kind
 
 
-def test_it_gives_up_after_the_limit_and_says_how_to_go_on() -> None:
-    decision = decide(failed(ray.exceptions.RayActorError()), failures=4, limit=3)
-    assert decision.action is Action.GIVE_UP
-    assert "cluster.max_failures" in decision.reason
-    assert "resume=true" in decision.reason
+def test_a_reclaimed_machine_is_a_lost_one() -> None:
+    error = ray.train.PreemptionError(PreemptionInfo(None, {"node": [0]}))
+    assert failure_of(error).kind is Kind.NODE_LOST
 
 
-def test_an_error_of_ours_is_never_tried_again_and_keeps_its_sentence() -> None:
+def test_an_error_of_ours_keeps_its_sentence_whatever_came_with_it() -> None:
     error = NonFiniteLossError("loss/giou is nan at step 3")
-    decision = decide(failed(ray.exceptions.RayActorError(), error), failures=1, limit=3)
-    assert decision == decide(failed(error), failures=1, limit=3)
-    assert decision.action is Action.GIVE_UP
-    assert decision.reason == "loss/giou is nan at step 3"
+    failure = failure_of(failed(ray.exceptions.RayActorError(), error))
+    assert failure == Failure(Kind.REFUSED, "loss/giou is nan at step 3")
+    assert failure.reason == "loss/giou is nan at step 3"
 
 
-def test_a_bug_is_not_tried_again_and_is_named() -> None:
-    decision = decide(failed(KeyError("template")), failures=1, limit=3)
-    assert decision.action is Action.GIVE_UP
-    assert decision.reason == "KeyError: 'template'"
+def test_a_bug_is_named() -> None:
+    assert failure_of(failed(KeyError("template"))).reason == "KeyError: 'template'"
 
 
 def test_collateral_errors_of_surviving_workers_do_not_hide_the_lost_one() -> None:
     error = failed(RuntimeError("Connection closed by peer"), ray.exceptions.RayActorError())
-    assert decide(error, failures=1, limit=1).action is Action.RETRY
+    assert failure_of(error) == Failure(Kind.WORKER_LOST, "RayActorError")
+
+
+def test_an_error_in_a_task_is_no_fault_of_a_machine() -> None:
+    assert is_machine_fault(ray.exceptions.RayActorError())
+    assert not is_machine_fault(ray.exceptions.RayTaskError("f", "trace", OSError("disk")))
 
 
 @pytest.mark.parametrize("kind", [DataError, MtlError, NonFiniteLossError])
