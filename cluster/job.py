@@ -178,7 +178,8 @@ def _train(config: RunConfig, folder: RunFolder, job: Job, console: Console) -> 
         try:
             stopped = "stopped before it began"
             if not was_asked(job.board):
-                stopped = _trainer(config, folder, job).fit().return_value
+                result: Any = _trainer(config, folder, job).fit()  # mypy knows the one of Train V1
+                stopped = result.return_value
         except ray.train.TrainingFailedError as error:
             failures += 1
             decision = policy.decide(failure_of(error), failures)
@@ -206,7 +207,7 @@ def _trainer(config: RunConfig, folder: RunFolder, job: Job) -> ray.train.torch.
     if cluster.gpus_per_worker:
         resources["GPU"] = cluster.gpus_per_worker
     return ray.train.torch.TorchTrainer(
-        train_worker,
+        train_worker,  # type: ignore[arg-type]  # what it returns comes back, mypy does not know
         train_loop_config={"job": job},
         scaling_config=ray.train.ScalingConfig(
             num_workers=cluster.workers,  # type: ignore[arg-type]  # Train V1 had no range
