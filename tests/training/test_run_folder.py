@@ -20,6 +20,15 @@ def test_a_run_folder_behind_a_uri_is_the_same_folder(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.part"))
 
 
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_file_is_deleted_if_it_is_there(scheme: str, tmp_path: Path) -> None:
+    folder = RunFolder(f"{scheme}{tmp_path}", "a")
+    folder.write_text("checkpoints/list.json", "{}")
+    for _ in range(2):
+        folder.delete("checkpoints/list.json")
+        assert not folder.has("checkpoints/list.json")
+
+
 def test_storage_that_cannot_be_opened_is_named() -> None:
     with pytest.raises(ConfigError, match="storage=nosuch://place"):
         RunFolder("nosuch://place", "a")
