@@ -8,6 +8,7 @@ autoscaler adds later are not.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -23,6 +24,16 @@ ANSWER_TIMEOUT_S = 60.0
 """A node that first installs its runtime environment is slow; Ray Train waits as long."""
 DRIVER = "driver"
 """The file that the driver leaves in the storage."""
+
+
+SETTLE_S = 20.0
+"""So long a node that has just come may be unknown to the one that asks, or one that goes known."""
+UNPLACED = Finding(
+    "answer",
+    Level.ERROR,
+    "Ray could not place the checks; look at the node, and take it out of the cluster or restart "
+    "it.",
+)
 
 
 class Node(NamedTuple):
@@ -70,7 +81,7 @@ def check_shared_storage(
                 nodes, lambda node: [SharedStorage(probe, DRIVER, node.id), *checks], timeout_s
             )
             for node in nodes:
-                if not errors(found[node]) and not probe.sees(node.id):
+                if node in found and not errors(found[node]) and not probe.sees(node.id):
                     found[node] = [apart(storage)]
         finally:
             probe.remove()
@@ -87,7 +98,30 @@ def _examine(checks: Sequence[Check]) -> list[Finding]:
 def _answers(
     nodes: Sequence[Node], checks_of: Callable[[Node], Sequence[Check]], timeout_s: float
 ) -> dict[Node, list[Finding]]:
-    """What each node found; of one that does not answer, that it does not."""
+    """What each node found; of one that does not answer, that it does not.
+
+    Nodes that have just come are asked again, and those that have gone meanwhile are left out.
+    """
+    found: dict[Node, list[Finding]] = {}
+    left, settled = list(nodes), time.monotonic() + SETTLE_S
+    while left:
+        answers = _ask(left, checks_of, timeout_s)
+        found |= answers
+        if time.monotonic() > settled:
+            break
+        left = [node for node in left if answers[node] == [UNPLACED]]
+        if left:
+            time.sleep(1)
+            here = {node.id for node in alive_nodes()}
+            found = {node: findings for node, findings in found.items() if node.id in here}
+            left = [node for node in left if node.id in here]
+    return found
+
+
+def _ask(
+    nodes: Sequence[Node], checks_of: Callable[[Node], Sequence[Check]], timeout_s: float
+) -> dict[Node, list[Finding]]:
+    """Have each node make its checks, once."""
     asked = {
         _examine.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)
@@ -116,6 +150,8 @@ def _answer(reference: Any) -> list[Finding]:
             "command with ray job submit --working-dir ."
         )
         return [Finding("answer", Level.ERROR, told)]
+    except (ray.exceptions.TaskUnschedulableError, ray.exceptions.NodeDiedError):
+        return [UNPLACED]
     except ray.exceptions.RayError as error:
         told = (
             f"the checks could not run ({type(error).__name__}); look at the node, and take it out "

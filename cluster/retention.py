@@ -38,7 +38,7 @@ from cluster.preflight import (
     with_gpus,
 )
 from cluster.progress import Board, Display
-from cluster.room import make_room, missing_room
+from cluster.room import missing_room, room_for
 from cluster.stopping import passing_on_sigterm
 from cluster.summary import publish_report
 from cluster.train import resolve
@@ -104,9 +104,9 @@ def compare(words: Sequence[str], at_end: ExitStack) -> None:
     check_disk(config, need)
     joined = connect(config, at_end)
     config = cast(UnifiedRunConfig, with_gpus(config))
-    make_room(config, lambda: check_resources(config), console.print)
-    if joined:
-        check_run_on_nodes(config, need)
+    with room_for(config, lambda: check_resources(config), console.print):
+        if joined:
+            check_run_on_nodes(config, need)
     if not folder.finished():
         run_training(config, indices, folder, console)
         publish_report(folder)

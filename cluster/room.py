@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import ray
 from ray.autoscaler.sdk import request_resources
@@ -21,8 +22,13 @@ def missing_room(cluster: ClusterConfig) -> str:
     return room_sentence(cluster, ray.available_resources(), ray.cluster_resources())
 
 
-def make_room(config: RunConfig, check: Callable[[], None], tell: Callable[[str], None]) -> None:
+@contextmanager
+def room_for(
+    config: RunConfig, check: Callable[[], None], tell: Callable[[str], None]
+) -> Iterator[None]:
     """Wait for what a run needs, as long as `cluster.wait_minutes`, after asking for nodes.
+
+    They are asked for until the context ends: an idle node would go again before the run begins.
 
     Args:
         config: of the run, its GPUs decided.
@@ -36,22 +42,26 @@ def make_room(config: RunConfig, check: Callable[[], None], tell: Callable[[str]
     deadline = time.monotonic() + 60 * cluster.wait_minutes
     asked = False
     try:
-        while True:
-            try:
-                check()
-                return
-            except ResourceError as error:
-                if time.monotonic() >= deadline:
-                    raise
-                if not asked:
-                    tell(f"waiting up to {cluster.wait_minutes:g} min for nodes: {error}")
+        while error := _refusal(check):
+            if time.monotonic() >= deadline:
+                raise error
             if not asked:
+                tell(f"waiting up to {cluster.wait_minutes:g} min for nodes: {error}")
                 request_resources(bundles=bundles(cluster))
                 asked = True
             time.sleep(LOOK_S)
+        yield
     finally:
-        if asked:  # or the nodes would stay for ever; from here on the run itself holds them
+        if asked:  # or the nodes would stay for ever
             request_resources(bundles=[])
+
+
+def _refusal(check: Callable[[], None]) -> ResourceError | None:
+    try:
+        check()
+    except ResourceError as error:
+        return error
+    return None
 
 
 def bundles(cluster: ClusterConfig) -> list[dict[str, float]]:

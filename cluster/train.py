@@ -32,7 +32,7 @@ from cluster.preflight import (
     saved_config,
     with_gpus,
 )
-from cluster.room import make_room
+from cluster.room import room_for
 from cluster.storage import absolute_init, absolute_storage
 from cluster.summary import final_table, publish_report
 from mtl.config.load import load, preset_names
@@ -126,9 +126,9 @@ def train(words: Sequence[str], at_end: ExitStack) -> None:
     check_disk(config, need)
     joined = connect(config, at_end)
     config = with_gpus(config)
-    make_room(config, lambda: check_resources(config), console.print)
-    if joined:
-        check_run_on_nodes(config, need)
+    with room_for(config, lambda: check_resources(config), console.print):
+        if joined:
+            check_run_on_nodes(config, need)
     run_training(config, indices, folder, console)
     publish_report(folder)
     final_table(folder, config, console)

@@ -9,7 +9,7 @@ import ray
 from rich.console import Console
 
 from cluster.progress import Board, Display
-from cluster.room import bundles, make_room, room_sentence
+from cluster.room import bundles, room_for, room_sentence
 from mtl.config.load import load
 from mtl.config.training import ClusterConfig
 from mtl.errors import ResourceError
@@ -79,8 +79,12 @@ def test_what_does_not_come_is_refused_after_the_wait(
         raise ResourceError("2 workers need 4 CPU, the cluster has 1.")
 
     config = load("demo", ["cluster.wait_minutes=0.02"])
-    with pytest.raises(ResourceError, match="2 workers need 4 CPU"):
-        make_room(config, check, said.append)
+    with (
+        pytest.raises(ResourceError, match="2 workers need 4 CPU"),
+        room_for(config, check, said.append),
+    ):
+        pytest.fail("there is no room")
     assert said == ["waiting up to 0.02 min for nodes: 2 workers need 4 CPU, the cluster has 1."]
-    make_room(config, lambda: None, said.append)
+    with room_for(config, lambda: None, said.append):
+        pass
     assert len(said) == 1
