@@ -10,6 +10,7 @@ import errno
 
 import ray.exceptions
 import ray.train
+from torch.distributed import DistBackendError, DistNetworkError
 
 from cluster.retry import Failure, Kind
 from mtl.errors import MtlError
@@ -53,6 +54,8 @@ def failure_of(error: BaseException) -> Failure:
         for cause in causes:
             if isinstance(cause, types) or (kind is Kind.STORAGE and _is_hiccup(cause)):
                 return Failure(kind, type(cause).__name__)
+    if any(_is_cut_off(cause) for cause in causes):
+        return Failure(Kind.WORKER_LOST, "another worker went away")
     return Failure(Kind.BUG, f"{type(causes[0]).__name__}: {causes[0]}")
 
 
@@ -74,6 +77,14 @@ def _is_hiccup(error: BaseException) -> bool:
     if not isinstance(error, OSError):
         return False
     return error.errno in PASSING or any(word in str(error) for word in REMOTE)
+
+
+def _is_cut_off(error: BaseException) -> bool:
+    """Whether a worker could not reach another one; it may tell so before Ray has noticed."""
+    if isinstance(error, (DistBackendError, DistNetworkError)):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and "gloo/transport" in text and "onnection" in text
 
 
 def _unwrap(error: BaseException) -> BaseException:

@@ -7,6 +7,7 @@ import pytest
 import ray.exceptions
 import ray.train
 from ray.train.v2.api.preemption import PreemptionInfo
+from torch.distributed import DistBackendError
 
 from cluster.failures import failure_of, is_machine_fault
 from cluster.retry import Failure, Kind
@@ -53,6 +54,16 @@ def test_an_error_of_ours_keeps_its_sentence_whatever_came_with_it() -> None:
     failure = failure_of(failed(ray.exceptions.RayActorError(), error))
     assert failure == Failure(Kind.REFUSED, "loss/giou is nan at step 3")
     assert failure.reason == "loss/giou is nan at step 3"
+
+
+def test_a_worker_that_another_one_left_alone_is_no_bug() -> None:
+    gloo = RuntimeError(
+        "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:561] Connection closed by peer "
+        "[127.0.0.1]:23956."
+    )
+    for cause in (gloo, DistBackendError("NCCL error: remote process exited")):
+        assert failure_of(cause).kind is Kind.WORKER_LOST
+    assert failure_of(RuntimeError("Connection closed by peer")).kind is Kind.BUG
 
 
 def test_a_bug_is_named() -> None:
