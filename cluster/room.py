@@ -66,9 +66,13 @@ def _refusal(check: Callable[[], None]) -> ResourceError | None:
 
 def bundles(cluster: ClusterConfig) -> list[dict[str, float]]:
     """What each worker needs, and a CPU for Ray Data."""
+    return [*[_of_worker(cluster)] * cluster.fewest, {"CPU": 1.0}]
+
+
+def _of_worker(cluster: ClusterConfig) -> dict[str, float]:
+    """What one worker needs, by resource."""
     each = {"CPU": float(cluster.cpus_per_worker), "GPU": cluster.gpus_per_worker or 0.0}
-    worker = {name: amount for name, amount in each.items() if amount}
-    return [*[worker] * cluster.fewest, {"CPU": 1.0}]
+    return {name: amount for name, amount in each.items() if amount}
 
 
 def room_sentence(
@@ -81,13 +85,8 @@ def room_sentence(
         free: resources that nobody uses, by name.
         have: all of them.
     """
-    count = cluster.fewest
-    each = {"CPU": float(cluster.cpus_per_worker), "GPU": cluster.gpus_per_worker or 0.0}
-    wanted = " and ".join(f"{amount:g} {name}" for name, amount in each.items() if amount)
-    left = ", ".join(
-        f"{free.get(name, 0.0):g} of {have.get(name, 0.0):g} {name}"
-        for name, amount in each.items()
-        if amount
-    )
+    count, each = cluster.fewest, _of_worker(cluster)
+    wanted = " and ".join(f"{amount:g} {name}" for name, amount in each.items())
+    left = ", ".join(f"{free.get(name, 0.0):g} of {have.get(name, 0.0):g} {name}" for name in each)
     workers = "worker" if count == 1 else "workers"
     return f"still waiting for {count} {workers} with {wanted} each to start; {left} are free."

@@ -6,11 +6,10 @@ stand in it. Whatever a crash, a full disk or a bad cable did to the folder show
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
-from mtl.files import write_atomically
+from mtl.files import sha256_of, write_atomically
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -19,7 +18,7 @@ FORMAT = 1
 def write_manifest(folder: Path) -> None:
     """Write down the folder's files, in one step; from then on the folder is whole."""
     files = {
-        file.name: {"bytes": file.stat().st_size, "sha256": _sha256(file)}
+        file.name: {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
         for file in sorted(folder.iterdir())
         if file.name != MANIFEST
     }
@@ -58,17 +57,9 @@ def fault_of(folder: Path, needed: set[str]) -> str | None:
             return f"{name} has {file.stat().st_size} bytes instead of {size}"
     for name, (_, digest) in listed.items():
         try:
-            changed = _sha256(folder / name) != digest
+            changed = sha256_of(folder / name) != digest
         except OSError as error:
             return f"{name} cannot be read ({error.strerror})"
         if changed:
             return f"{name} was changed after it was written"
     return None
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with open(file, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

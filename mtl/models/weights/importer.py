@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from torch import Tensor
 from mtl.config.schema import RunConfig
 from mtl.config.unified_run import UnifiedRunConfig
 from mtl.errors import CheckpointError, ConfigError
+from mtl.files import sha256_of
 from mtl.models.class_order import HEAD, ORDERS, canonical_head
 from mtl.models.model_file import MODEL_FILE, save_model
 from mtl.models.weights.files import WeightsFile, open_weights
@@ -85,7 +85,7 @@ def import_files(paths: Sequence[Path], wishes: Wishes) -> Imported:
         if twice := sorted(found.keys() & weights.keys()):
             raise ConfigError(f"{path} and another file both hold '{twice[0]}'; give one of them.")
         weights |= _reordered(path, found, wishes, report)
-        report.files.append({"name": path.name, "sha256": _sha256(path), "kind": title})
+        report.files.append({"name": path.name, "sha256": sha256_of(path), "kind": title})
     assert target is not None  # there is at least one file
     whole = _account_for_rest(weights, target, wishes, report)
     return Imported(weights, whole, target.config, report)
@@ -203,11 +203,3 @@ def _account_for_rest(
 def _class_names(config: RunConfig) -> dict[str, list[str]] | None:
     """Of the outputs, for `save_model`: a unified model's are written in no published file."""
     return {} if isinstance(config, UnifiedRunConfig) else None
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
