@@ -97,14 +97,9 @@ class FrozenUnified(Unified):
 
     def features(self, images: Tensor, task: UnifiedTaskName) -> Features:
         """Features of the rows; the pixels do not matter."""
-        own = self.known[task]
-        if not self.looks_at_laterals:
-            return Features(own.last[self.rows[task]])
-        return Features(*_rows_of(own, self.rows[task]))
-
-
-def _rows_of(features: Features, rows: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-    return features.last[rows], tuple(lateral[rows] for lateral in features.laterals)
+        own, rows = self.known[task], self.rows[task]
+        laterals = own.laterals if self.looks_at_laterals else ()
+        return Features(own.last[rows], tuple(lateral[rows] for lateral in laterals))
 
 
 class Split(NamedTuple):
@@ -150,7 +145,7 @@ class FrozenBatches:
 
 
 class Silent:
-    """Keeps nothing but the last line of each split."""
+    """Tells and keeps nothing."""
 
     def progress(self, *_: object) -> None:
         """Nothing."""

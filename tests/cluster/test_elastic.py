@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ray.cluster_utils import Cluster
 
-from tests.cluster.test_train import metrics_of
+from tests.cluster.test_train import metrics_of, wait_for
 from tests.training.unified_runs import TINY
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -54,14 +53,6 @@ def begin(storage: Path, address: str, *words: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 300
-    while not condition():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
 def curve(run: Path) -> list[dict[str, Any]]:
     return [line for line in metrics_of(run) if line["stage"] == "teachers"]
 
@@ -73,7 +64,7 @@ def test_the_loss_curve_does_not_depend_on_how_many_workers_there_were(
     assert alone.wait() == 0, alone.communicate()[0]
     process = begin(tmp_path, nodes.address, "name=elastic", "cluster.workers=[1,2]")
     lines = tmp_path / "elastic" / "metrics.jsonl"
-    wait_until(lines.exists, process)
+    wait_for(lines, process)
     gone, _ = nodes.worker_nodes
     nodes.remove_node(gone, allow_graceful=False)
     said, _ = process.communicate()
