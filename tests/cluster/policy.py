@@ -15,6 +15,7 @@ SECRETS = re.compile(
 EVERYONE = re.compile(r"0\.0\.0\.0/0|::/0")
 TOKEN_MODE = "RAY_AUTH_MODE=token"
 TOKEN_FILE = "~/.ray/auth_token"
+STOP_WAIT = "RAY_JOB_STOP_WAIT_TIME_S"
 OLDEST_RAY = (2, 54)
 
 
@@ -52,7 +53,7 @@ def cluster_violations(text: str) -> list[str]:
     kind = config["provider"]["type"]
     rules = [
         in_any_file(text), _token(config), _ray_version(config), _dashboard(config),
-        _limits(config), _head(config, kind),
+        _limits(config), _head(config, kind), _time_to_stop(config),
     ]  # fmt: skip
     if kind in MACHINES:
         rules += [
@@ -76,6 +77,12 @@ def _token(config: dict[str, Any]) -> Iterator[str]:
         yield "does not bring the token"
     if f"chmod 600 {TOKEN_FILE}" not in config["setup_commands"]:
         yield "lets others read the token"
+
+
+def _time_to_stop(config: dict[str, Any]) -> Iterator[str]:
+    for command in _starts(config):
+        if "--head" in command and f"{STOP_WAIT}=" not in command:
+            yield "gives a job that is stopped no time to keep its step"
 
 
 def _ray_version(config: dict[str, Any]) -> Iterator[str]:

@@ -53,6 +53,7 @@ def test_a_cluster_file_keeps_to_the_policy(name: str) -> None:
         ("RAY_AUTH_MODE=token ray start --addr", "ray start --addr", "starts Ray without a token"),
         ("=token ray start --head", "=disabled ray start --head", "starts Ray without a token"),
         ("$PATH RAY_AUTH_MODE=token'", "$PATH'", "what runs on the head does not show the token"),
+        ("RAY_JOB_STOP_WAIT_TIME_S=120 ", "", "gives a job that is stopped no time"),
         ("  ~/.ray/auth_token: ~/.ray/auth_token\n", "", "does not bring the token"),
         ("chmod 600 ~", "chmod 644 ~", "lets others read the token"),
         ("=127.0.0.1", "=0.0.0.0", "the dashboard does not listen on the head itself only"),

@@ -70,8 +70,9 @@ def test_the_job_keeps_to_the_policy() -> None:
         ("            - name: ray-head\n",
          "            - name: ray-head\n              ports: [{containerPort: 80, hostPort: 80}]\n",
          "opens ports"),
-        ("            - name: ray-head\n",
-         "            - name: ray-head\n              env: [{name: RAY_AUTH_TOKEN, value: x}]\n",
+        ("                - {name: RAY_JOB_STOP_WAIT_TIME_S",
+         "                - {name: RAY_AUTH_TOKEN, value: x}\n"
+         "                - {name: RAY_JOB_STOP_WAIT_TIME_S",
          "holds the secret RAY_AUTH_TOKEN"),
         ("apiVersion: v1\nkind: ServiceAccount", "apiVersion: v1\nkind: Secret", "holds a secret"),
         ("shutdownAfterJobFinishes: true", "shutdownAfterJobFinishes: no", "keeps idle machines"),
