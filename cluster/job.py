@@ -215,8 +215,8 @@ def _trainer(config: RunConfig, folder: RunFolder, job: Job) -> ray.train.torch.
             resources_per_worker=resources,
         ),
         run_config=ray.train.RunConfig(
-            name=CHECKPOINTS,
-            storage_path=folder.path,
+            name=f"{folder.name}/{CHECKPOINTS}",  # the dashboard shows it
+            storage_path=folder.storage_path,
             storage_filesystem=folder.filesystem,
             failure_config=ray.train.FailureConfig(max_failures=0),  # see _train
             # mypy takes this for the RunConfig of Ray Train V1.

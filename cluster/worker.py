@@ -19,6 +19,7 @@ from cluster.gauges import Gauges
 from cluster.ingest import RayBatches
 from cluster.progress import News
 from cluster.reporter import Keep, RunReporter, keep_in_ray_train
+from cluster.run_log import RunLog
 from cluster.stopping import StopAsked
 from mtl.config.schema import RunConfig
 from mtl.errors import ConfigError, StoppedError
@@ -57,9 +58,12 @@ def train_worker(loop_config: dict[str, Job]) -> str | None:
     checkpoints = RunFolder(job.config.storage, str(job.config.name)).checkpoints
 
     gauges = Gauges(f"{job.config.name}")
+    log = RunLog(f"{job.config.name}", world()[0])
+    log.begin()
 
     def post(news: News) -> None:
         gauges.take(news)
+        log.take(news)
         job.board.post.remote({**news, "label": job.label})
 
     post({"begun": True})

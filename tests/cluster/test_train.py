@@ -75,6 +75,18 @@ def test_a_run_leaves_what_the_design_says(straight: Path) -> None:
     assert "<html" in (run / "report.html").read_text()
 
 
+def test_logs_are_json_and_say_run_rank_and_step(straight: Path) -> None:
+    import ray
+
+    logs = Path(ray._private.worker._global_node.get_session_dir_path()) / "logs" / "train"
+    lines = [line for file in logs.glob("*app-worker*") for line in file.read_text().splitlines()]
+    ours = [found for found in map(json.loads, lines) if found.get("run") == "straight"]
+    assert {found["rank"] for found in ours} == {0}
+    assert {found["run_name"] for found in ours} == {"straight/checkpoints"}
+    (epoch,) = {found["step"] for found in ours if found["message"].startswith("epoch  2/3")}
+    assert epoch == 16
+
+
 def test_the_same_name_is_refused_and_nothing_changes(straight: Path) -> None:
     before = metrics_of(straight / "straight")
     assert main(["demo", *TINY, f"storage={straight}", "name=straight"]) == 1
@@ -248,7 +260,7 @@ def wait_until_gone(address: str) -> None:
 
 
 def wait_for(file: Path, process: subprocess.Popen[Any]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not file.exists():
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
