@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,10 @@ def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
 def _facts(config: dict[str, Any], config_text: str, history: History) -> list[tuple[str, str]]:
     stages = config.get("stages")
     stages = stages if isinstance(stages, dict) else {}
-    planned = [_lookup(stages, stage, "epochs") for stage in stages]
+    begun = {stage for stage, _ in history.places()}
+    # What comes before a run's first stage was trained by others, as a student's teachers are.
+    own = itertools.dropwhile(lambda stage: bool(begun) and stage not in begun, stages)
+    planned = [_lookup(stages, stage, "epochs") for stage in own]
     total = sum(planned) if all(isinstance(count, int) for count in planned) else None
     train = history.last("train")
     seconds = [x["seconds"] for x in history.epochs if is_number(x.get("seconds"))]

@@ -61,6 +61,11 @@ def test_tiles_tell_the_best_of_each_task_and_the_change_against_the_teachers(
     )
 
 
+def test_epochs_of_the_teachers_are_not_waited_for(document: str) -> None:
+    epochs = load("unified_demo", []).stages["joint"].epochs
+    assert Page(document).has(f"2 of {epochs}")
+
+
 def test_final_scores_have_intervals_and_drops_and_say_which_number_flatters(document: str) -> None:
     page = Page(document)
     assert page.has("Final evaluation")
