@@ -65,11 +65,15 @@ def num_parameters(config: RunConfig, indices: Indices) -> int:
 
 
 def num_runs(config: RunConfig) -> int:
-    """The run and all those that must end before it, which lie in its folder."""
-    return 1 + sum(num_runs(one) for one in family_of(family_of(config).prepared()).first())
+    """The run and all those that must end before it, which lie in its folder.
+
+    Args:
+        config: of the run, prepared; nothing that it names needs to be there yet.
+    """
+    return 1 + sum(map(num_runs, family_of(config).first()))
 
 
 def disk_need(config: RunConfig, indices: Indices) -> DiskNeed:
     """What a run writes, with those that must end before it."""
-    runs = num_runs(config)
+    runs = num_runs(family_of(config).prepared())
     return DiskNeed(num_parameters(config, indices), config.checkpoint.keep, runs, runs)

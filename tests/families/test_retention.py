@@ -14,6 +14,7 @@ from mtl.config.retention import RetentionConfig
 from mtl.config.unified_run import UnifiedRunConfig
 from mtl.errors import ConfigError, DataError
 from mtl.families import family_of
+from mtl.families.footprint import num_runs
 from mtl.families.retention import outcomes, sequential_runs
 from mtl.training.manifest import write_manifest
 from mtl.training.run_folder import RunFolder
@@ -46,6 +47,7 @@ def test_all_methods_start_from_the_joint_run_s_teacher(tmp_path: Path) -> None:
         assert before.storage == f"{tmp_path}/a/retention/{method}/before"
         assert family_of(before).first() == []
         assert before.teachers.seg == f"{tmp_path}/a/teachers/seg"
+        assert num_runs(run) == 2  # before any of them has begun
 
 
 def test_a_phase_takes_the_steps_of_a_teacher(tmp_path: Path) -> None:
