@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -130,7 +131,7 @@ class FrozenTask(UnifiedTask):
 
 
 class FrozenBatches:
-    """Batches of samples that are kept."""
+    """Batches of samples that are kept, in another order each epoch."""
 
     def __init__(self, config: UnifiedRunConfig, train: Split, val: Split) -> None:
         self._config, self._train, self._val = config.training, train, val
@@ -138,8 +139,9 @@ class FrozenBatches:
     def training(self, first_step: int, last_step: int) -> Iterator[Batch]:
         """See `mtl.training.loop.Batches`."""
         c = self._config
+        count = len(self._train.samples)
         for row in training_numbers(first_step, last_step, c.batch_size, c.accumulate, 0, 1):
-            yield _batch(self._train, [int(n) for n in row])
+            yield _batch(self._train, [_shuffled(int(n), count) for n in row])
 
     def validation(self) -> Iterator[Batch]:
         """See `mtl.training.loop.Batches`."""
@@ -157,8 +159,14 @@ class Silent:
         """Nothing."""
 
 
+def _shuffled(number: int, count: int) -> int:
+    """Which of `count` images a sample number shows: classes lie together on the disk."""
+    epoch, place = divmod(number, count)
+    return int(np.random.default_rng(epoch).permutation(count)[place])
+
+
 def _batch(split: Split, numbers: Sequence[int]) -> Batch:
-    rows = [split.samples[number % len(split.samples)] for number in numbers]
+    rows = [split.samples[number] for number in numbers]
     return {name: torch.from_numpy(array) for name, array in collate(rows).items()}
 
 
