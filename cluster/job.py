@@ -17,6 +17,7 @@ import ray.train.torch
 from rich.console import Console
 
 from cluster.failures import failure_of
+from cluster.lasting import keep_lasting_actors_here
 from cluster.progress import Board, Display
 from cluster.retry import Action, RetryPolicy
 from cluster.room import missing_room
@@ -61,9 +62,11 @@ def connect(config: RunConfig | EvaluateConfig | UnifiedEvaluateConfig, at_end: 
     if address != "local":
         try:
             ray.init(address="auto", **quiet)
-            return True
         except ConnectionError:
             pass  # there is none to join
+        else:
+            keep_lasting_actors_here()
+            return True
     cluster = config.cluster
     # Logical CPUs: the workers' own, and two for Ray Data's tasks, on however few cores.
     cpus = max(os.cpu_count() or 1, cluster.most * cluster.cpus_per_worker + 2)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import ray
-from ray.autoscaler.sdk import request_resources
 
+from cluster.lasting import keep_lasting_actors_here
 from mtl.config.run import RunConfig
 from mtl.config.training import ClusterConfig
 from mtl.errors import ResourceError
 
 LOOK_S = 2.0
 """Seconds between two looks at what the cluster has."""
+HOLD_S = 180.0
+"""So long nodes are asked for after the last look: a command that was killed asks no longer."""
 
 
 def missing_room(cluster: ClusterConfig) -> str:
@@ -47,13 +50,26 @@ def room_for(
                 raise error
             if not asked:
                 tell(f"waiting up to {cluster.wait_minutes:g} min for nodes: {error}")
-                request_resources(bundles=bundles(cluster))
+                keep_lasting_actors_here()
                 asked = True
+            _coordinator().request_resources.remote(_requester(), bundles(cluster), HOLD_S)
             time.sleep(LOOK_S)
         yield
     finally:
-        if asked:  # or the nodes would stay for ever
-            request_resources(bundles=[])
+        if asked:  # Ray Train asks from here on; both together would be twice as many
+            _coordinator().cancel_request.remote(_requester())
+
+
+def _coordinator() -> Any:
+    """The actor through which all of Ray asks the autoscaler.
+
+    It sends what everybody wants, again and again, so a request past it is soon forgotten.
+    """
+    return ray.get_actor("AutoscalingCoordinator", namespace="AutoscalingCoordinator")
+
+
+def _requester() -> str:
+    return f"mtl-{ray.get_runtime_context().get_job_id()}"
 
 
 def _refusal(check: Callable[[], None]) -> ResourceError | None:

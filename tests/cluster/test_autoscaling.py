@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import psutil
 import pytest
 import yaml
-from ray.util.state import list_nodes
+from ray.util.state import list_actors, list_nodes
 
 from tests.cluster.test_train import TINY, metrics_of
 
@@ -39,6 +39,13 @@ class Scaling(NamedTuple):
         )
         return len([node for node in nodes if not node.is_head_node])
 
+    def nodes_in_use(self) -> str:
+        """What Ray's autoscaler says of the cluster, and which actors live where."""
+        status = [str(Path(sys.executable).parent / "ray"), "status", f"--address={self.address}"]
+        shown = subprocess.run(status, capture_output=True, text=True).stdout
+        actors = list_actors(address=self.dashboard, filters=[("state", "=", "ALIVE")])
+        return shown + "".join(f"{one.class_name} on {one.node_id}\n" for one in actors)
+
 
 def free_port() -> int:
     with socket.socket() as one:
@@ -56,7 +63,7 @@ def autoscaling_config(address: str) -> dict[str, Any]:
         "cluster_name": "pretended",
         "max_workers": 3,
         "upscaling_speed": 1.0,
-        "idle_timeout_minutes": 0.3,
+        "idle_timeout_minutes": 1,
         "provider": {
             "type": "fake_multinode", "gcs_address": address, "disable_node_updaters": True,
             "foreground_node_launch": True, "disable_launch_config_check": True,
@@ -134,4 +141,9 @@ def test_nodes_come_for_a_run_that_waits_for_them(scaling: Scaling, tmp_path: Pa
     assert process.returncode == 0, said
     assert "waiting up to 5 min for nodes: 2 workers with 2 CPU each need 4" in said
     assert most >= 2
+    # Ray may ask for a run's nodes until three minutes after its end.
+    deadline = time.monotonic() + 400
+    while scaling.workers():
+        assert time.monotonic() < deadline, scaling.nodes_in_use()
+        time.sleep(2)
     assert {line["split"] for line in metrics_of(tmp_path / "grown")} == {"train", "val"}
