@@ -53,27 +53,15 @@ def require_falling_condition_loss(run: Path, mode: str) -> None:
     assert lines[1]["loss/classification"] < lines[0]["loss/classification"]
 
 
-@pytest.mark.parametrize(
-    ("family", "mode"),
-    [
-        ("simtrack", "mtl_film"),
-        pytest.param("hiptrack", "mtl_soft", marks=pytest.mark.slow),
-    ],
-)
-def test_a_mode_trains_on_embedded_data(
-    family: str, mode: str, local_cluster: str, tmp_path: Path
-) -> None:
-    run = train(family, mode, tmp_path, *EMBEDDED, "cluster.workers=2")
-    require_falling_condition_loss(run, mode)
-    _, config = open_model(run)
-    assert config.mode == mode
-    assert "tracking" in [line["stage"] for line in metrics_of(run)]
-
-
-def test_pretrained_weights_are_validated_and_tracked_with_as_they_are(
+def test_two_workers_train_and_their_weights_are_tracked_with_as_they_are(
     local_cluster: str, tmp_path: Path
 ) -> None:
-    first = train("simtrack", "finetune_bbox", tmp_path, *EMBEDDED, "stages.full.epochs=1")
+    words = [*EMBEDDED, "cluster.workers=2"]
+    first = train("simtrack", "mtl_soft", tmp_path, *words)
+    require_falling_condition_loss(first, "mtl_soft")
+    _, config = open_model(first)
+    assert config.mode == "mtl_soft"
+    assert "tracking" in [line["stage"] for line in metrics_of(first)]
     run = train("simtrack", "pretrained", tmp_path, *EMBEDDED, f"model.init={first}")
     lines = metrics_of(run)
     assert [(line["stage"], line["epoch"]) for line in lines] == [
@@ -82,6 +70,15 @@ def test_pretrained_weights_are_validated_and_tracked_with_as_they_are(
     best = max((x for x in metrics_of(first) if x["split"] == "val" and x["stage"] == "full"),
                key=lambda x: x["iou"])  # fmt: skip
     assert lines[0]["iou"] == pytest.approx(best["iou"], abs=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("family", "mode"), [("simtrack", "mtl_film"), ("hiptrack", "mtl_soft")])
+def test_two_workers_train_a_mode(
+    family: str, mode: str, local_cluster: str, tmp_path: Path
+) -> None:
+    run = train(family, mode, tmp_path, *EMBEDDED, "cluster.workers=2")
+    require_falling_condition_loss(run, mode)
 
 
 @pytest.mark.slow

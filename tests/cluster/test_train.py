@@ -17,6 +17,7 @@ import pytest
 
 from cluster.train import main
 from mtl.models.model_file import load_model
+from tests.processes import workers_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
@@ -28,6 +29,8 @@ TINY = [
     "stages.head.epochs=1", "stages.full.epochs=2", "training.log_every=2",
     "training.num_threads=1", "evaluation.max_sequences=2",
 ]  # fmt: skip
+
+TWO_WORKERS = ["cluster.workers=2", "cluster.decode_in_tasks=true"]
 
 
 def metrics_of(run: Path) -> list[dict[str, Any]]:
@@ -117,8 +120,8 @@ def test_a_killed_run_resumes_to_the_same_numbers(straight: Path, local_cluster:
 
 def by_two_workers(storage: Path, name: str, *words: str) -> list[dict[str, Any]]:
     """Metrics of the same run by two workers, with clips made in Ray tasks."""
-    two = ["cluster.workers=2", "cluster.decode_in_tasks=true", f"storage={storage}"]
-    assert main(["demo", *TINY, *two, f"name={name}", *words]) == 0
+    two = [*TWO_WORKERS, f"storage={storage}", f"name={name}"]
+    assert main(["demo", *TINY, *two, *words]) == 0
     return metrics_of(storage / name)
 
 
@@ -163,15 +166,6 @@ def stopped(words: list[str], file: Path, address: str) -> tuple[int, str]:
     )
     assert sentence, error
     return int(sentence[1]), told
-
-
-def test_two_workers_and_ray_tasks_give_nearly_the_same_numbers(straight: Path) -> None:
-    one = metrics_of(straight / "straight")[:2]
-    two = by_two_workers(straight, "two", "stages.full.epochs=0")
-    assert [line["split"] for line in two] == ["train", "val", "val"]  # then it tracks
-    # Not equal: each worker normalises over its own half of a batch.
-    for ours, theirs in zip(two, one, strict=False):
-        assert ours["loss/total"] == pytest.approx(theirs["loss/total"], rel=0.2)
 
 
 @pytest.mark.slow
@@ -230,16 +224,14 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_one_sentence(
     assert error.count("\n") == 1
 
 
-def test_ray_job_submit_runs_it(local_cluster: str, tmp_path: Path) -> None:
+def test_a_job_of_two_workers_and_ray_tasks_gives_nearly_the_same_numbers(straight: Path) -> None:
     import ray
 
     address = f"http://{ray._private.worker._global_node.webui_url}"
     words = [
-        "stages.full.epochs=0",
-        "evaluation.max_sequences=1",
-        f"storage={tmp_path}",
-        "name=job",
-    ]
+        "stages.full.epochs=0", "evaluation.max_sequences=1", f"storage={straight}", "name=job",
+        *TWO_WORKERS,
+    ]  # fmt: skip
     result = subprocess.run(
         [
             str(Path(sys.executable).parent / "ray"), "job", "submit", "--address", address,
@@ -248,7 +240,11 @@ def test_ray_job_submit_runs_it(local_cluster: str, tmp_path: Path) -> None:
         capture_output=True, text=True, env={**os.environ, "RAY_AUTH_MODE": "disabled"},
     )  # fmt: skip
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
-    assert metrics_of(tmp_path / "job")[-1]["stage"] == "tracking"
+    two, one = metrics_of(straight / "job"), metrics_of(straight / "straight")[:2]
+    assert [line["stage"] for line in two] == ["head", "head", "tracking"]
+    # Not equal: each worker normalises over its own half of a batch.
+    for ours, theirs in zip(two, one, strict=False):
+        assert ours["loss/total"] == pytest.approx(theirs["loss/total"], rel=0.2)
 
 
 def wait_until_gone(address: str) -> None:
@@ -276,20 +272,7 @@ def test_a_cluster_that_does_not_answer_is_named(tmp_path: Path) -> None:
 
 
 def training_workers(address: str) -> list[psutil.Process]:
-    """Those that train in the cluster of this address; another cluster's are not touched."""
-    (raylet,) = [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if process.name() == "raylet" and f"--gcs-address={address}" in process.cmdline()
-    ]
-    return [process for process in raylet.children() if is_training(process)]
-
-
-def is_training(process: psutil.Process) -> bool:
-    try:
-        return "RayTrainWorker" in " ".join(process.cmdline())
-    except psutil.NoSuchProcess:  # it ended meanwhile
-        return False
+    return workers_of(address, "RayTrainWorker")
 
 
 @pytest.mark.slow

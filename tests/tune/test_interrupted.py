@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from optuna.trial import TrialState
 from ray.cluster_utils import Cluster
 
+from tests.processes import workers_of
 from tests.tune.conftest import TINY, study_in
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -56,22 +56,6 @@ def told(folder: Path) -> list[tuple[object, ...]]:
     ]
 
 
-def process_called(name: str, address: str) -> psutil.Process:
-    """The one process with this in its title in the cluster of this address."""
-    raylets = [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if process.name() == "raylet" and f"--gcs-address={address}" in process.cmdline()
-    ]
-    (found,) = [
-        child
-        for raylet in raylets
-        for child in raylet.children()
-        if name in " ".join(child.cmdline())
-    ]
-    return found
-
-
 def test_a_driver_killed_at_three_moments(local_cluster: str, searched: Path) -> None:
     folder = searched.parent / "killed"
     for _ in range(3):
@@ -109,7 +93,8 @@ def test_a_trial_whose_process_is_killed(local_cluster: str, searched: Path) -> 
     folder = searched.parent / "lost"
     process = begin(folder.parent, folder.name, local_cluster)
     wait_until(lambda: lines_in(folder) >= 10, process)
-    process_called("ImplicitFunc", local_cluster).kill()
+    (trial,) = workers_of(local_cluster, "ImplicitFunc")
+    trial.kill()
     assert process.wait() == 0, process.communicate()[1]
     assert told(folder) == told(searched)
 
