@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
         (["batch_tracking.py", "--preset=demo", "--sequences=2", "--rounds=1", "--calls=1"], 1),
         (["scaling.py", "demo", "--samples=2"], 8),
         (["joint_step.py", "unified_demo", "--size=64", "--batch=2", "--rounds=1"], 3),
+        (["trial_overhead.py", "--trials=2", "--epochs=1", "--samples=64"], 3),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
@@ -29,3 +30,13 @@ def test_a_benchmark_prints_its_figures(words: list[str], lines: int) -> None:
     result = subprocess.run(script, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert len(result.stdout.splitlines()) == lines
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_run_that_is_broken_four_times_is_the_run_it_would_have_been() -> None:
+    words = ["--faults=4", "--steps=60", "--every=5"]
+    script = [sys.executable, str(HERE / "chaos.py"), *words]
+    result = subprocess.run(script, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "the same samples and weights as undisturbed" in result.stdout
