@@ -31,7 +31,7 @@ class RunLog(logging.Filter):
             handler.addFilter(self)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Give a record `run`, `rank` and `step`: the last step that was told."""
+        """Give a record `run`, `rank` and `step`: the last that was told of or kept."""
         record.run, record.rank, record.step = self._run, self._rank, self._step
         return True
 

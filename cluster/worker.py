@@ -66,6 +66,12 @@ def train_worker(loop_config: dict[str, Job]) -> str | None:
         log.take(news)
         job.board.post.remote({**news, "label": job.label})
 
+    keep_state = keep_in_ray_train(job.config, checkpoints)
+
+    def keep(metrics: dict[str, Any], state: TrainingState | None) -> None:
+        log.take({"step": metrics["step"]})  # others than the first worker hear of no other steps
+        keep_state(metrics, state)
+
     post({"begun": True})
     try:
         carry_out(
@@ -74,7 +80,7 @@ def train_worker(loop_config: dict[str, Job]) -> str | None:
             ray.train.torch.get_device(),
             _last_state(checkpoints, post),
             post,
-            keep_in_ray_train(job.config, checkpoints),
+            keep,
             never if world()[0] else StopAsked(job.board),
         )
     except StoppedError as stopped:

@@ -78,12 +78,17 @@ def test_a_run_leaves_what_the_design_says(straight: Path) -> None:
     assert "<html" in (run / "report.html").read_text()
 
 
-def test_logs_are_json_and_say_run_rank_and_step(straight: Path) -> None:
+def logged(run: str) -> list[dict[str, Any]]:
+    """What the workers of a run logged in this session of Ray."""
     import ray
 
     logs = Path(ray._private.worker._global_node.get_session_dir_path()) / "logs" / "train"
     lines = [line for file in logs.glob("*app-worker*") for line in file.read_text().splitlines()]
-    ours = [found for found in map(json.loads, lines) if found.get("run") == "straight"]
+    return [found for found in map(json.loads, lines) if found.get("run") == run]
+
+
+def test_logs_are_json_and_say_run_rank_and_step(straight: Path) -> None:
+    ours = logged("straight")
     assert {found["rank"] for found in ours} == {0}
     assert {found["run_name"] for found in ours} == {"straight/checkpoints"}
     (epoch,) = {found["step"] for found in ours if found["message"].startswith("epoch  2/3")}
@@ -245,6 +250,8 @@ def test_a_job_of_two_workers_and_ray_tasks_gives_nearly_the_same_numbers(straig
     # Not equal: each worker normalises over its own half of a batch.
     for ours, theirs in zip(two, one, strict=False):
         assert ours["loss/total"] == pytest.approx(theirs["loss/total"], rel=0.2)
+    last = {found["rank"]: found["step"] for found in logged("job")}
+    assert last == {0: 8, 1: 8}
 
 
 def wait_until_gone(address: str) -> None:
