@@ -16,6 +16,7 @@ EVERYONE = re.compile(r"0\.0\.0\.0/0|::/0")
 TOKEN_MODE = "RAY_AUTH_MODE=token"
 TOKEN_FILE = "~/.ray/auth_token"
 STOP_WAIT = "RAY_JOB_STOP_WAIT_TIME_S"
+NO_TIME = "gives a job that is stopped no time to keep its step"
 OLDEST_RAY = (2, 54)
 
 
@@ -82,7 +83,7 @@ def _token(config: dict[str, Any]) -> Iterator[str]:
 def _time_to_stop(config: dict[str, Any]) -> Iterator[str]:
     for command in _starts(config):
         if "--head" in command and f"{STOP_WAIT}=" not in command:
-            yield "gives a job that is stopped no time to keep its step"
+            yield NO_TIME
 
 
 def _ray_version(config: dict[str, Any]) -> Iterator[str]:
@@ -208,6 +209,9 @@ def _job_cluster(job: dict[str, Any], cluster: dict[str, Any]) -> Iterator[str]:
         yield "the dashboard has an address outside"
     if not job.get("shutdownAfterJobFinishes"):
         yield "keeps idle machines"
+    containers = head["template"]["spec"]["containers"]
+    if not any(one["name"] == STOP_WAIT for x in containers for one in x.get("env", [])):
+        yield NO_TIME
     if any(group["maxReplicas"] > 16 for group in cluster["workerGroupSpecs"]):
         yield "may grow without bounds"
 

@@ -74,6 +74,7 @@ def test_the_job_keeps_to_the_policy() -> None:
          "                - {name: RAY_AUTH_TOKEN, value: x}\n"
          "                - {name: RAY_JOB_STOP_WAIT_TIME_S",
          "holds the secret RAY_AUTH_TOKEN"),
+        ("RAY_JOB_STOP_WAIT_TIME_S", "OTHER", "gives a job that is stopped no time"),
         ("apiVersion: v1\nkind: ServiceAccount", "apiVersion: v1\nkind: Secret", "holds a secret"),
         ("shutdownAfterJobFinishes: true", "shutdownAfterJobFinishes: no", "keeps idle machines"),
         ("maxReplicas: 4", "maxReplicas: 400", "may grow without bounds"),
