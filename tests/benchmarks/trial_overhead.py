@@ -1,6 +1,6 @@
 """What a trial costs beside its training: `python tests/benchmarks/trial_overhead.py`.
 
-The same training takes place outside Ray (`cluster.worker.carry_out` in a process of its own) and
+The same training takes place outside Tune (`cluster.worker.carry_out`, on Ray for its samples) and
 as the trials of a search, one at a time. Both write down how long they trained and evaluated;
 what is left of a trial's time, from the end of the one before to its own, is put beside what is
 left of the training outside. So the figures do not depend on how fast the machine trains at that
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+import cluster.settings  # noqa: F401 - before Ray
+
+# isort: split
 import optuna
 import torch
 
+from cluster.job import connect
 from cluster.worker import carry_out
 from mtl.config.load import load
 from mtl.families import family_of
@@ -40,6 +45,7 @@ run:
   stages: {{head: {{epochs: 1}}, full: {{epochs: {epochs}}}}}
   training: {{samples_per_epoch: {samples}, num_threads: 1}}
   checkpoint: {{keep: 1}}
+  loss: {{cls_weight: 0.5}}
 space:
   cls_weight: {{kind: float, path: loss.cls_weight, low: 0.4, high: 0.6}}
 objectives: [{{value: iou}}]
@@ -58,9 +64,10 @@ def trained_seconds(folder: Path) -> float:
 
 
 def outside(storage: Path, epochs: int, samples: int) -> float:
-    """What is left of a training outside Ray, in seconds."""
+    """What is left of a training outside Tune, in seconds."""
     words = [f"stages={{head: {{epochs: 1}}, full: {{epochs: {epochs}}}}}", "checkpoint.keep=1"]
     words += [f"training.samples_per_epoch={samples}", "training.num_threads=1"]
+    words += ["loss.cls_weight=0.5"]
     config = load("demo", [*words, f"storage={storage}", "name=outside"])
     family = family_of(config)
     indices = family.indices()
@@ -71,18 +78,20 @@ def outside(storage: Path, epochs: int, samples: int) -> float:
         assert state is not None
         checkpoints.save(state, resolved, config.checkpoint.keep)
 
-    start = time.monotonic()
-    carry_out(config, indices, torch.device("cpu"), TrainingState(), lambda news: None, keep)
-    return time.monotonic() - start - trained_seconds(storage / "outside")
+    with ExitStack() as at_end:
+        connect(config, at_end)
+        start = time.monotonic()
+        carry_out(config, indices, torch.device("cpu"), TrainingState(), lambda news: None, keep)
+        seconds = time.monotonic() - start
+    return seconds - trained_seconds(storage / "outside")
 
 
-def inside(storage: Path, space: Path, environment: dict[str, str]) -> list[float]:
+def inside(storage: Path, space: Path) -> list[float]:
     """What is left of each trial of a search, in seconds, the first since the command's start."""
     command = [sys.executable, str(ROOT / "tune" / "search.py"), str(space)]
     begun = datetime.now()
     subprocess.run(
         [*command, f"storage={storage}", "name=inside"],
-        env=environment,
         stdout=subprocess.DEVNULL,
         check=True,
     )
@@ -105,7 +114,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3, help="after one epoch of the first stage")
     parser.add_argument("--samples", type=int, default=256, help="of an epoch")
     options = parser.parse_args()
-    environment = {**os.environ, "RAY_ADDRESS": "local"}
+    os.environ["RAY_ADDRESS"] = "local"
     with tempfile.TemporaryDirectory(prefix="mtl-overhead-") as scratch:
         storage = Path(scratch)
         space = storage / "space.yaml"
@@ -114,7 +123,7 @@ def main() -> None:
         )
         before = outside(storage, options.epochs, options.samples)
         trained = trained_seconds(storage / "outside")
-        first, *others = inside(storage, space, environment)
+        first, *others = inside(storage, space)
     print(f"a training of {trained:.0f} s takes {before:.1f} s more outside")
     print(f"the first trial, since the command: {first:.1f} s more")
     typical = statistics.median(others)
