@@ -4,9 +4,9 @@ A Ray cluster of a head and two nodes on this machine trains the same small trac
 workers whose clips are made in Ray tasks: once undisturbed, once while at random moments a training
 worker, a Ray Data worker or the command is killed with SIGKILL, or a node is taken away and another
 one added. A killed command is given again with resume=true. Both runs record the sample numbers of
-every step (`diagnostics.record_samples`). Printed for each fault: what broke, how many steps had to
-be trained again, and the seconds until a step was trained that had not been before. At the end the
-script compares samples and weights, and its status is 1 if anything differs or too much was lost.
+every step (`diagnostics.record_samples`). Printed for each fault: what broke, and the seconds until
+a step was trained that had not been before; at the end, how many steps were trained again after
+each. The status is 1 if samples or weights differ from the undisturbed run, or too much was lost.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ import cluster.settings  # noqa: F401 - before Ray
 # isort: split
 import itertools
 
-import psutil
 import torch
 from ray.cluster_utils import Cluster
 
 from mtl.models.model_file import load_model
+from tests.processes import workers_of
 
 WORKERS = 2
 WORDS = [
@@ -93,21 +93,13 @@ class Victim:
     def _kill(self, title: str) -> None:
         deadline = time.monotonic() + PATIENCE_S
         while True:
-            ours = psutil.Process().children(recursive=True)  # no other cluster's
-            found = [process for process in ours if _title(process).startswith(title)]
+            found = workers_of(self.nodes.address, title)
             if found:
                 random.choice(found).kill()
                 return
             if time.monotonic() > deadline or self.process.poll() is not None:
                 raise RuntimeError(f"no process is called {title}")
             time.sleep(0.05)
-
-
-def _title(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
 
 
 def start(words: list[str], nodes: Cluster) -> subprocess.Popen[bytes]:
