@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,26 +96,40 @@ class RunReporter:
         self._post({"lines": lines, "num_epochs": self._plan.num_epochs})
 
 
+COPIES = 2
+"""States in memory at a time that are not in storage yet; with more to keep, training waits."""
+
+
 def keep_in_ray_train(config: RunConfig, checkpoints: Checkpoints) -> Keep:
     """Keeps states as checkpoints of Ray Train; waits for all ranks.
 
-    Ray brings them to storage in a thread beside the training, but leaves to `checkpoints` how.
+    Training goes on once the state is copied. Ray has it written and brought to storage in a thread
+    beside, but leaves to `checkpoints` how.
     """
     filesystem = ray.train.get_context().get_storage().storage_filesystem
-
-    def bring(local: ray.train.Checkpoint, name: str) -> ray.train.Checkpoint:
-        checkpoints.bring(Path(local.path), name, config.checkpoint.keep)
-        return ray.train.Checkpoint(f"{checkpoints.path}/{name}", filesystem)
+    resolved = config.model_dump(mode="json")
+    copies: list[weakref.ref[TrainingState]] = []
 
     def keep(metrics: dict[str, Any], state: TrainingState | None) -> None:
         if state is None:
             ray.train.report(metrics)
             return
-        folder = Path(tempfile.mkdtemp(prefix="mtl-checkpoint-"))
-        state.save(folder, config.model_dump(mode="json"))
+        while len(copies) >= COPIES:
+            copies[:] = [copy for copy in copies if copy() is not None]
+            time.sleep(0.01)
+        copy = state.snapshot()
+        copies.append(weakref.ref(copy))
+
+        def bring(local: ray.train.Checkpoint, name: str) -> ray.train.Checkpoint:
+            copy.save(Path(local.path), resolved)
+            checkpoints.bring(Path(local.path), name, config.checkpoint.keep)
+            return ray.train.Checkpoint(f"{checkpoints.path}/{name}", filesystem)
+
         ray.train.report(
             metrics,
-            checkpoint=ray.train.Checkpoint.from_directory(str(folder)),
+            checkpoint=ray.train.Checkpoint.from_directory(
+                tempfile.mkdtemp(prefix="mtl-checkpoint-")
+            ),
             checkpoint_dir_name=checkpoint_name(state),
             checkpoint_upload_mode=ray.train.CheckpointUploadMode.ASYNC,
             checkpoint_upload_fn=bring,

@@ -10,7 +10,7 @@ manifest.json       sizes and hashes of the others; written last, so that a fold
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,18 @@ class TrainingState:
     """State of the fp16 gradient scaler."""
     balancing: dict[str, Any] = field(default_factory=dict)
     """What the weighting of the tasks has learned; it outlives a stage."""
+
+    def snapshot(self) -> TrainingState:
+        """A copy in main memory, which later steps do not change: it can be saved beside them."""
+        return replace(
+            self,
+            history=list(self.history),
+            totals=_copied(self.totals),
+            model=_copied(self.model),
+            optimizer=_copied(self.optimizer),
+            scaler=_copied(self.scaler),
+            balancing=_copied(self.balancing),
+        )
 
     def save(self, folder: Path, config: dict[str, Any]) -> None:
         """Write the state into an existing empty folder; `config` is the resolved run config."""
@@ -120,6 +132,17 @@ def _format(folder: Path) -> Any:
         return json.loads((folder / "state.json").read_bytes())["format"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _copied(value: Any) -> Any:
+    """The same containers and numbers, with a copy of each tensor on the CPU."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {name: _copied(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_copied(part) for part in value)
+    return value
 
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+SHORT = [
+    "demo", "training.samples_per_epoch=128", "stages.head.epochs=0", "stages.full.epochs=1",
+    "evaluation.max_sequences=1",
+]  # fmt: skip
 
 
 @pytest.mark.slow
@@ -21,6 +25,7 @@ HERE = Path(__file__).parent
         (["batch_tracking.py", "--preset=demo", "--sequences=2", "--rounds=1", "--calls=1"], 1),
         (["scaling.py", "demo", "--samples=2"], 8),
         (["joint_step.py", "unified_demo", "--size=64", "--batch=2", "--rounds=1"], 3),
+        (["checkpoint_stall.py", "--every=2", *SHORT], 4),
         (["trial_overhead.py", "--trials=2", "--epochs=1", "--samples=64"], 3),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",

@@ -46,6 +46,20 @@ def test_the_newest_state_comes_back_bit_for_bit(where: str, tmp_path: Path) -> 
     assert (found.name, found.told) == ("step-00000100", [])
 
 
+def test_a_copy_of_a_state_does_not_change_with_the_next_step() -> None:
+    state = state_at(8)
+    copy = state.snapshot()
+    assert same(copy, state_at(8))
+    assert state.optimizer is not None
+    for tensors in (state.model, state.totals, state.optimizer["state"][0]):
+        for tensor in tensors.values():
+            tensor.add_(1)
+    state.optimizer["param_groups"][0]["lr"] = 7.0
+    state.history.append({"epoch": 9})
+    assert same(copy, state_at(8))
+    assert not same(copy, state)
+
+
 @pytest.mark.parametrize("where", ELSEWHERE)
 def test_a_run_without_checkpoints_begins(where: str, tmp_path: Path) -> None:
     found = checkpoints_in(tmp_path, where).last()
