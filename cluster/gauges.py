@@ -24,6 +24,9 @@ class Kind(NamedTuple):
 KINDS: dict[str, Kind] = {
     "mtl_step": Kind("Optimiser steps done."),
     "mtl_steps": Kind("Optimiser steps of the whole run."),
+    "mtl_lost_steps": Kind(
+        "Steps that were told of and trained again after a fault, since the command was given."
+    ),
     "mtl_samples_per_second": Kind("Samples trained on in a second, over all workers."),
     "mtl_step_seconds": Kind("Seconds of a step, the wait for its samples included."),
     "mtl_data_wait_share": Kind("Share of the time that the first worker waits for samples."),
@@ -39,6 +42,7 @@ KINDS: dict[str, Kind] = {
 OF_STEPS = {
     "step": "mtl_step",
     "num_steps": "mtl_steps",
+    "lost_steps": "mtl_lost_steps",
     "samples_per_second": "mtl_samples_per_second",
     "step_seconds": "mtl_step_seconds",
     "data_wait_share": "mtl_data_wait_share",

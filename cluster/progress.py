@@ -28,11 +28,16 @@ UNIFIED = ("map", "map_50", "miou", "top1", "score", "delta_m")
 
 @ray.remote(num_cpus=0, max_restarts=3)
 class Board:
-    """Holds news until the driver takes them, and whether the driver wants to stop."""
+    """Holds news until the driver takes them, and whether the driver wants to stop.
+
+    It outlives the workers, so it also knows what a lost one had trained.
+    """
 
     def __init__(self) -> None:
         self._news: list[News] = []
         self._stopping = False
+        self._steps: dict[str, int] = {}
+        self._lost: dict[str, int] = {}
 
     def stop(self) -> None:
         """Ask the workers to keep their step and end."""
@@ -45,6 +50,20 @@ class Board:
     def post(self, news: News) -> None:
         """Add one piece; a worker does not wait for it."""
         self._news.append(news)
+        if "step" in news:
+            self._steps[news["label"]] = news["step"]
+
+    def lost_steps(self, label: str, step: int) -> int:
+        """Steps of a run that were told of and have to be trained again, all its attempts together.
+
+        Args:
+            label: of the run's news.
+            step: at which it goes on now.
+        """
+        lost = max(0, self._steps.get(label, step) - step)
+        self._steps[label] = step
+        self._lost[label] = self._lost.get(label, 0) + lost
+        return self._lost[label]
 
     def take(self) -> list[News]:
         """Everything since the last call."""
@@ -125,9 +144,12 @@ class Display:
     def _show(self, news: News) -> None:
         self._wait_s = None  # somebody works
         label = news["label"]
+        front = f"{label}: " if label else ""
+        if lost := news.get("lost_steps"):
+            text = f"steps lost so far, to be trained again: {lost}"
+            self._console.print(Text(front + text))
         if "begun" in news:
             return
-        front = f"{label}: " if label else ""
         if "message" in news:
             self._console.print(Text(front + news["message"]))
         elif "lines" in news:

@@ -73,12 +73,16 @@ def train_worker(loop_config: dict[str, Job]) -> str | None:
         keep_state(metrics, state)
 
     post({"begun": True})
+    state = _last_state(checkpoints, post)
+    if world()[0] == 0:
+        lost = ray.get(job.board.lost_steps.remote(job.label, state.step))
+        post({"begun": True, "lost_steps": lost})
     try:
         carry_out(
             job.config,
             ray.get(job.indices),
             ray.train.torch.get_device(),
-            _last_state(checkpoints, post),
+            state,
             post,
             keep,
             never if world()[0] else StopAsked(job.board),

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-import pytest
+import io
 
-from cluster.progress import duration, epoch_lines, progress_line
+import pytest
+import ray
+from rich.console import Console
+
+from cluster.progress import Board, Display, duration, epoch_lines, progress_line
 
 
 @pytest.mark.parametrize(
@@ -41,3 +45,21 @@ def test_a_task_that_hardly_weighs_anything_is_pointed_out() -> None:
     (text,) = epoch_lines([line | weights], num_epochs=4)
     assert "weight of det only 0.040" in text
     assert text.count("weight of") == 1
+
+
+@pytest.mark.ray
+def test_steps_that_a_fault_cost_are_counted_and_told(local_cluster: str) -> None:
+    board = Board.remote()  # type: ignore[attr-defined]
+    assert ray.get(board.lost_steps.remote("", 0)) == 0
+    board.post.remote({"label": "", "step": 37, "message": "at 37"})
+    board.post.remote({"label": "other", "step": 90, "message": "at 90"})
+    assert ray.get(board.lost_steps.remote("", 30)) == 7
+    board.post.remote({"label": "", "step": 35, "message": "at 35"})
+    lost = ray.get(board.lost_steps.remote("", 30))
+    assert lost == 12
+    assert ray.get(board.lost_steps.remote("", 30)) == lost  # nothing was told of in between
+    board.post.remote({"label": "", "begun": True, "lost_steps": lost})
+    told = io.StringIO()
+    with Display(Console(file=told), board, lambda: "nothing is missing"):
+        pass
+    assert "steps lost so far, to be trained again: 12\n" in told.getvalue()
