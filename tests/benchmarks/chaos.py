@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ import cluster.settings  # noqa: F401 - before Ray
 # isort: split
 import itertools
 
+import psutil
 import torch
 from ray.cluster_utils import Cluster
 
@@ -79,10 +81,20 @@ class Victim:
         self._kill("ray::Map")
 
     def take_node(self) -> None:
-        """A whole raylet with all its processes goes; a fresh node comes."""
-        node = random.choice(sorted(self.nodes.worker_nodes, key=lambda node: node.node_id))
+        """A whole raylet with all its processes goes, one that trains; a fresh node comes."""
+        while not (nodes := self._nodes_that_train()):
+            time.sleep(0.05)
+        node = random.choice(nodes)
         self.nodes.remove_node(node, allow_graceful=False)
         self.nodes.add_node(**NODE)
+
+    def _nodes_that_train(self) -> list[Any]:
+        raylets = set()
+        for process in self._found("ray::RayTrainWorker"):
+            with suppress(psutil.NoSuchProcess):  # it ended meanwhile
+                raylets.add(process.ppid())
+        nodes = sorted(self.nodes.worker_nodes, key=lambda node: node.node_id)
+        return [x for x in nodes if x.all_processes["raylet"][0].process.pid in raylets]
 
     def kill_command(self) -> None:
         """SIGKILL to the command, which is given again."""
@@ -91,12 +103,14 @@ class Victim:
         self.process = start([*self._words, "resume=true"], self.nodes)
 
     def _kill(self, title: str) -> None:
+        random.choice(self._found(title)).kill()
+
+    def _found(self, title: str) -> list[psutil.Process]:
+        """Processes of that title, at least one."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
-            found = workers_of(self.nodes.address, title)
-            if found:
-                random.choice(found).kill()
-                return
+            if found := workers_of(self.nodes.address, title):
+                return found
             if time.monotonic() > deadline or self.process.poll() is not None:
                 raise RuntimeError(f"no process is called {title}")
             time.sleep(0.05)
@@ -194,12 +208,15 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             for _ in range(WORKERS):
                 nodes.add_node(**NODE)
+            start_s = time.monotonic()
             straight = start([*words, f"storage={storage}", "name=straight"], nodes)
             if straight.wait():
                 raise RuntimeError("the undisturbed run failed")
+            undisturbed_s = time.monotonic() - start_s
             victim = Victim(nodes, storage, words)
             faults = disturb(victim, options.faults, options.steps, random.Random(options.seed))
             status = victim.process.wait()
+            disturbed_s = time.monotonic() - start_s - undisturbed_s
         finally:
             nodes.shutdown()
         wrong = list(differences(storage / "straight", victim.folder))
@@ -210,6 +227,7 @@ def main(arguments: list[str] | None = None) -> int:
         wrong.append(f"{max(again)} steps were lost at once, more than between two checkpoints")
     for kind, seconds in by_kind(faults).items():
         print(f"{kind}: {len(seconds)} times, {min(seconds):.1f} to {max(seconds):.1f} s")
+    print(f"undisturbed {undisturbed_s:.0f} s, disturbed {disturbed_s:.0f} s")
     print(f"{len(faults)} faults; steps trained again after each interruption: {again}")
     for sentence in wrong:
         print(f"wrong: {sentence}")
