@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import signal
 import socket
@@ -51,6 +52,7 @@ def guarded() -> Iterator[Guarded]:
         environment = {
             **without_ray(dict(os.environ)),
             "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": f"{folder}/token",
+            "RAY_JOB_STOP_WAIT_TIME_S": "120",  # as in the files of our clusters
         }  # fmt: skip
         head = subprocess.Popen(
             [
@@ -84,7 +86,13 @@ def wait_for_dashboard(address: str, head: subprocess.Popen[bytes]) -> None:
 
 
 def submit(guarded: Guarded, words: list[str], **token: str) -> subprocess.CompletedProcess[str]:
-    command = [RAY, "job", "submit", "--address", guarded.dashboard, *words]
+    return job(guarded, "submit", words, **token)
+
+
+def job(
+    guarded: Guarded, verb: str, words: list[str], **token: str
+) -> subprocess.CompletedProcess[str]:
+    command = [RAY, "job", verb, "--address", guarded.dashboard, *words]
     environment = {**without_ray(dict(os.environ)), **token}
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
@@ -116,3 +124,22 @@ def test_a_job_with_the_token_trains(guarded: Guarded, tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     assert metrics_of(tmp_path / "guarded")[-1]["stage"] == "tracking"
+
+
+def test_a_job_that_is_stopped_keeps_its_step(guarded: Guarded, tmp_path: Path) -> None:
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": guarded.token}
+    script = ["python", "cluster/train.py", "demo", *TINY, "stages.full.epochs=500"]
+    words = ["--no-wait", "--submission-id", "long", "--working-dir", str(ROOT), "--", *script]
+    result = submit(guarded, [*words, f"storage={tmp_path}", "name=long"], **token)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    deadline = time.monotonic() + 300
+    while not (tmp_path / "long" / "metrics.jsonl").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    stopped = job(guarded, "stop", ["long"], **token)
+    assert "was stopped" in stopped.stdout, stopped.stdout + stopped.stderr
+    told = job(guarded, "logs", ["long"], **token).stdout
+    sentence = re.search(r"stopped at step (\d+) of 4008; the same command with resume=true", told)
+    assert sentence, told[-3000:]
+    last = max((tmp_path / "long" / "checkpoints").glob("step-*/manifest.json")).parent
+    assert last.name.startswith(f"step-{int(sentence[1]):08d}")
