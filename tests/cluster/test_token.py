@@ -3,11 +3,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import signal
-import socket
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +12,11 @@ from typing import NamedTuple
 import pytest
 import requests
 
+from tests.cluster.heads import RAY, started_head, without_ray
 from tests.cluster.test_train import ROOT, TINY, metrics_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
-RAY = str(Path(sys.executable).parent / "ray")
 WORDS = ["stages.full.epochs=0", "evaluation.max_sequences=1"]
 
 
@@ -31,58 +27,17 @@ class Guarded(NamedTuple):
     token: str
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def without_ray(environment: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if not name.startswith("RAY_")}
-
-
 @pytest.fixture(scope="module")
-def guarded() -> Iterator[Guarded]:
-    """A head on ports and in a folder of its own, ended by its process id."""
-    with tempfile.TemporaryDirectory(prefix="mtl-", ignore_cleanup_errors=True) as folder:
-        port, dashboard = free_port(), free_port()
-        token = secrets.token_hex(16)
-        (Path(folder) / "token").write_text(token)
-        environment = {
-            **without_ray(dict(os.environ)),
-            "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": f"{folder}/token",
-            "RAY_JOB_STOP_WAIT_TIME_S": "120",  # as in the files of our clusters
-        }  # fmt: skip
-        head = subprocess.Popen(
-            [
-                RAY, "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}",
-                "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", "--num-cpus=4",
-                f"--dashboard-agent-listen-port={free_port()}", f"--temp-dir={folder}/r",
-                "--object-store-memory=200000000",
-            ],
-            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            address = f"http://127.0.0.1:{dashboard}"
-            wait_for_dashboard(address, head)
-            yield Guarded(address, token)
-        finally:
-            head.send_signal(signal.SIGTERM)  # ends all that it started
-            head.wait(timeout=60)
-
-
-def wait_for_dashboard(address: str, head: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 180
-    while True:
-        assert head.poll() is None, "the head ended"
-        assert time.monotonic() < deadline
-        try:
-            requests.get(f"{address}/api/version", timeout=5)
-            return
-        except requests.ConnectionError:
-            time.sleep(0.5)
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    token = secrets.token_hex(16)
+    file = tmp_path_factory.mktemp("token") / "token"
+    file.write_text(token)
+    with started_head(
+        RAY_AUTH_MODE="token",
+        RAY_AUTH_TOKEN_PATH=str(file),
+        RAY_JOB_STOP_WAIT_TIME_S="120",  # as in the files of our clusters
+    ) as head:
+        yield Guarded(head.dashboard, token)
 
 
 def submit(guarded: Guarded, words: list[str], **token: str) -> subprocess.CompletedProcess[str]:
