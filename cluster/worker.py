@@ -17,6 +17,7 @@ from torch import nn
 
 from cluster.gauges import Gauges
 from cluster.ingest import RayBatches
+from cluster.leaving import Leaving
 from cluster.progress import News
 from cluster.reporter import Keep, RunReporter, keep_in_ray_train
 from cluster.run_log import RunLog
@@ -27,7 +28,7 @@ from mtl.families import Family, Indices, family_of
 from mtl.models.model_file import load_model
 from mtl.training.checkpoints import Checkpoints
 from mtl.training.distributed import gather_objects, world
-from mtl.training.loop import Batches, Run, never, train
+from mtl.training.loop import NO_SIGNALS, Batches, Run, Signals, never, train
 from mtl.training.plan import plan_of
 from mtl.training.recorded import RecordedBatches
 from mtl.training.run_folder import RunFolder, RunWriter
@@ -85,11 +86,21 @@ def train_worker(loop_config: dict[str, Job]) -> str | None:
             state,
             post,
             keep,
-            never if world()[0] else StopAsked(job.board),
+            _signals(job, post),
         )
     except StoppedError as stopped:
         return str(stopped)
     return None
+
+
+def _signals(job: Job, post: Callable[[News], None]) -> Signals:
+    rank = world()[0]
+    leaving = Leaving(rank, post)
+    return Signals(
+        stop_asked=never if rank else StopAsked(job.board),
+        look_due=leaving.due,
+        leaving=leaving.found,
+    )
 
 
 def carry_out(
@@ -99,7 +110,7 @@ def carry_out(
     state: TrainingState,
     post: Callable[[News], None],
     keep: Keep,
-    stop_asked: Callable[[], bool] = never,
+    signals: Signals = NO_SIGNALS,
 ) -> None:
     """One process's share of a run: training from a state on, then the final evaluation.
 
@@ -110,7 +121,7 @@ def carry_out(
         state: the last that was kept, or a new one.
         post: takes news for the terminal.
         keep: keeps states.
-        stop_asked: whether this process was asked to stop.
+        signals: what reaches this process from outside.
 
     Raises:
         StoppedError: a process was asked to stop; the state is kept.
@@ -141,7 +152,7 @@ def carry_out(
         record = folder.local / "samples" / f"rank-{rank}.csv"
         batches = RecordedBatches(batches, placed.training.accumulate, record)
     try:
-        train(Run(placed, task, model, device, batches, reporter, stop_asked), state)
+        train(Run(placed, task, model, device, batches, reporter, signals), state)
     except StoppedError:
         if writer:
             writer.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -50,13 +50,13 @@ def sum_over_ranks(statistics: dict[str, Tensor]) -> dict[str, Tensor]:
     return statistics
 
 
-def on_any_rank(flag: bool, device: torch.device) -> bool:
-    """Whether the flag is set on some rank; every rank gets the same answer."""
+def on_any_rank(flags: Sequence[bool], device: torch.device) -> list[bool]:
+    """Whether each flag is set on some rank; every rank gets the same answers."""
     if world()[1] == 1:
-        return flag
-    told = torch.tensor(float(flag), device=device)
+        return list(flags)
+    told = torch.tensor(flags, dtype=torch.float32, device=device)
     dist.all_reduce(told, op=dist.ReduceOp.MAX)
-    return bool(told)
+    return [bool(flag) for flag in told.tolist()]
 
 
 def share_buffers(model: nn.Module) -> None:

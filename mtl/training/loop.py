@@ -62,6 +62,21 @@ def never() -> bool:
     return False
 
 
+@dataclass(frozen=True)
+class Signals:
+    """What reaches a run from outside; looked at after each step, on every rank."""
+
+    stop_asked: Callable[[], bool] = never
+    """Whether this process was asked to keep the state and end."""
+    look_due: Callable[[], bool] = never
+    """Whether this process finds it time to ask `leaving`."""
+    leaving: Callable[[], bool] = never
+    """Whether a machine is about to go, which was not said before; every rank asks at once."""
+
+
+NO_SIGNALS = Signals()
+
+
 @dataclass
 class Run:
     """One process's share of a run."""
@@ -72,8 +87,7 @@ class Run:
     device: torch.device
     batches: Batches
     reporter: Reporter
-    stop_asked: Callable[[], bool] = never
-    """Whether this process was asked to stop; looked at after each step, on every rank."""
+    signals: Signals = NO_SIGNALS
 
 
 def train(run: Run, state: TrainingState) -> TrainingState:
@@ -170,9 +184,10 @@ def _train_stage(
             due = state.step % config.training.log_every == 0 or state.step == last_step
             if due or "gradient_conflict" in figures:
                 _tell(run, plan, stage, state, clock, optimizer, losses, figures)
-            stop = on_any_rank(run.stop_asked(), run.device)
+            stop, leaving = _signals(run)
             every = config.checkpoint.every_steps
-            if stop or (every and state.step % every == 0 and state.step < last_step):
+            wanted = leaving or bool(every and state.step % every == 0)
+            if stop or (wanted and state.step < last_step):
                 clock.stop()
                 state.totals = meter.flush()
                 state.balancing = balancer.state_dict()
@@ -188,6 +203,13 @@ def _train_stage(
             _keep(run, state, None, None, improved)
         else:
             _keep(run, state, optimizer, scaler, improved)
+
+
+def _signals(run: Run) -> tuple[bool, bool]:
+    """Whether the run is asked to stop, and whether a machine is about to go, for all ranks."""
+    signals = run.signals
+    stop, look = on_any_rank([signals.stop_asked(), signals.look_due()], run.device)
+    return stop, look and signals.leaving()
 
 
 def _learn(

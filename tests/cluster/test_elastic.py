@@ -1,10 +1,12 @@
-"""A run that has fewer workers when a node goes away, and more when one comes."""
+"""A run whose nodes go away, with and without a word before, and come."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ from typing import Any
 import pytest
 from ray.cluster_utils import Cluster
 
+from tests.benchmarks.chaos import last_step, lost, records
+from tests.cluster.heads import RAY
 from tests.cluster.test_train import metrics_of, wait_for
 from tests.training.unified_runs import TINY
 
@@ -75,3 +79,37 @@ def test_the_loss_curve_does_not_depend_on_how_many_workers_there_were(
     assert [line["step"] for line in both] == [line["step"] for line in one]
     for ours, theirs in zip(both, one, strict=True):
         assert ours["loss/total"] == pytest.approx(theirs["loss/total"], rel=1e-5)
+
+
+def test_a_node_that_says_when_it_goes_takes_no_epoch_with_it(
+    nodes: Cluster, tmp_path: Path
+) -> None:
+    """The only checkpoint within the epoch is the one that is kept because of its notice."""
+    words = ["training.samples_per_epoch=2000", "stages.teachers.epochs=1"]
+    words += ["checkpoint.every_steps=null", "diagnostics.record_samples=true"]
+    process = begin(tmp_path, nodes.address, "name=drained", "cluster.workers=2", *words)
+    deadline = time.monotonic() + 300
+    while last_step(tmp_path / "drained") < 5:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    going, _ = nodes.worker_nodes
+    nodes.add_node(num_cpus=2, object_store_memory=100 << 20)
+    subprocess.run(
+        [
+            RAY, "drain-node", "--address", nodes.address, "--node-id", going.node_id,
+            "--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "spot",
+            "--deadline-remaining-seconds", "20",
+        ],
+        check=True,
+        env={**os.environ, "RAY_AUTH_MODE": "disabled"},
+    )  # fmt: skip
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
+    assert f"node {going.node_id[:8]} is about to go; the state is kept now" in said
+    kept = re.search(r"going on at step (\d+) of run", said)
+    assert kept, said
+    assert 0 < int(kept[1]) < 500
+    for record in records(tmp_path / "drained"):
+        assert len(lost(record)) == 1
+        assert len(set(record)) == len(dict(record)) == 500  # no step had other samples again

@@ -8,7 +8,7 @@ import pytest
 
 from mtl.errors import StoppedError
 from mtl.training.checkpoints import Checkpoints, checkpoint_name
-from mtl.training.loop import never, train
+from mtl.training.loop import NO_SIGNALS, Signals, train
 from mtl.training.state import TrainingState
 from tests.training.states import same
 from tests.training.test_checkpoints import checkpoints_in
@@ -32,16 +32,16 @@ class Keeper:
         self.names.append(checkpoint_name(state))
 
 
-def asked_after(steps: int) -> Callable[[], bool]:
-    """Asks to stop after so many steps."""
+def after(steps: int) -> Callable[[], bool]:
+    """False for so many steps less one, then true."""
     looks = itertools.count(1)
     return lambda: next(looks) >= steps
 
 
-def trained(folder: Path, stop_asked: Callable[[], bool] = never) -> tuple[TrainingState, Keeper]:
+def trained(folder: Path, signals: Signals = NO_SIGNALS) -> tuple[TrainingState, Keeper]:
     keeper = Keeper(checkpoints_in(folder))
     run = run_of(CONFIG, keeper)  # type: ignore[arg-type]
-    run.stop_asked = stop_asked
+    run.signals = signals
     return train(run, keeper.checkpoints.last().state), keeper
 
 
@@ -55,7 +55,7 @@ def test_a_run_stopped_after_any_step_keeps_that_step(
     steps: int, whole: TrainingState, tmp_path: Path
 ) -> None:
     with pytest.raises(StoppedError, match=f"stopped at step {steps} of 15"):
-        trained(tmp_path, asked_after(steps))
+        trained(tmp_path, Signals(stop_asked=after(steps)))
     found = checkpoints_in(tmp_path).last()
     assert (found.state.step, found.name) == (steps, f"step-{steps:08d}")
     state, keeper = trained(tmp_path)
@@ -67,7 +67,21 @@ def test_a_run_stopped_after_any_step_keeps_that_step(
 def test_a_run_stopped_at_every_step_gets_to_its_end(whole: TrainingState, tmp_path: Path) -> None:
     for _ in range(15):
         with pytest.raises(StoppedError):
-            trained(tmp_path, asked_after(1))
-    state, _ = trained(tmp_path, asked_after(1))
+            trained(tmp_path, Signals(stop_asked=after(1)))
+    state, _ = trained(tmp_path, Signals(stop_asked=after(1)))
+    assert without_seconds(state.history) == without_seconds(whole.history)
+    assert same(state.model, whole.model)
+
+
+def test_a_machine_that_is_about_to_go_makes_the_run_keep_its_step_and_go_on(
+    whole: TrainingState, tmp_path: Path
+) -> None:
+    looks, said = itertools.count(1), itertools.count(1)
+    signals = Signals(look_due=lambda: next(looks) % 3 == 0, leaving=lambda: next(said) in (1, 4))
+    state, keeper = trained(tmp_path, signals)
+    assert keeper.names[:2] == ["step-00000003", "step-00000005-epoch"]
+    assert [name for name in keeper.names if "epoch" not in name] == [
+        "step-00000003", "step-00000012",
+    ]  # fmt: skip
     assert without_seconds(state.history) == without_seconds(whole.history)
     assert same(state.model, whole.model)
