@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -195,12 +196,14 @@ def _importance(study: Study) -> list[tuple[str, float]]:
     if len(shared) < 2 or len({trial.values[0] for trial in done}) < 2:
         return []
     sign = 1.0 if study.goal.minimize[0] else -1.0  # the evaluator asks what makes it small
-    found = optuna.importance.get_param_importances(
-        study.optuna,
-        evaluator=optuna.importance.PedAnovaImportanceEvaluator(),
-        params=shared,
-        target=lambda trial: sign * trial.values[0],
-    )
+    with warnings.catch_warnings():  # it says of every target which sign it wants
+        warnings.filterwarnings("ignore", "PedAnovaImportanceEvaluator computes")
+        found = optuna.importance.get_param_importances(
+            study.optuna,
+            evaluator=optuna.importance.PedAnovaImportanceEvaluator(),
+            params=shared,
+            target=lambda trial: sign * trial.values[0],
+        )
     return sorted(found.items(), key=lambda pair: -pair[1])
 
 
