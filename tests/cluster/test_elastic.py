@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,14 @@ def begin(storage: Path, address: str, *words: str) -> subprocess.Popen[str]:
     )
 
 
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 300
+    while not condition():
+        assert process.poll() is None, "the run ended before its time"
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def curve(run: Path) -> list[dict[str, Any]]:
     return [line for line in metrics_of(run) if line["stage"] == "teachers"]
 
@@ -88,11 +96,7 @@ def test_a_node_that_says_when_it_goes_takes_no_epoch_with_it(
     words = ["training.samples_per_epoch=2000", "stages.teachers.epochs=1"]
     words += ["checkpoint.every_steps=null", "diagnostics.record_samples=true"]
     process = begin(tmp_path, nodes.address, "name=drained", "cluster.workers=2", *words)
-    deadline = time.monotonic() + 300
-    while last_step(tmp_path / "drained") < 5:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: last_step(tmp_path / "drained") >= 5, process)
     going, _ = nodes.worker_nodes
     nodes.add_node(num_cpus=2, object_store_memory=100 << 20)
     subprocess.run(
@@ -113,3 +117,29 @@ def test_a_node_that_says_when_it_goes_takes_no_epoch_with_it(
     for record in records(tmp_path / "drained"):
         assert len(lost(record)) == 1
         assert len(set(record)) == len(dict(record)) == 500  # no step had other samples again
+
+
+def test_a_run_that_lost_a_node_takes_the_next_one_that_comes(
+    nodes: Cluster, tmp_path: Path
+) -> None:
+    run = tmp_path / "growing"
+    words = ["training.samples_per_epoch=400000", "diagnostics.record_samples=true"]
+    process = begin(tmp_path, nodes.address, "name=growing", "cluster.workers=[1,2]", *words)
+
+    def of_second() -> int:
+        return max((step for step, _ in records(run)[1]), default=-1)
+
+    wait_until(lambda: len(records(run)) == 2 and of_second() >= 5, process)
+    gone, _ = nodes.worker_nodes
+    nodes.remove_node(gone, allow_graceful=False)
+    wait_until(lambda: last_step(run) > of_second() + 5, process)
+    alone = last_step(run)
+    nodes.add_node(num_cpus=2, object_store_memory=100 << 20)
+    wait_until(lambda: of_second() > alone, process)
+    process.terminate()
+    said, _ = process.communicate()
+    assert process.returncode == 143, said
+    first, second = (dict(record) for record in records(run))
+    both = [step for step in second if step > alone]
+    assert both
+    assert all(first[step] != second[step] for step in both)  # each has its own half of a batch

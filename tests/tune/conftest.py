@@ -25,7 +25,7 @@ TINY = [
     "run.training.batch_size=8", "run.training.samples_per_epoch=16",
     "run.training.val_samples=8", "run.stages.head.epochs=1", "run.stages.full.epochs=3",
     "run.training.num_threads=1", "run.evaluation.max_sequences=1", "run.loss.cls_weight=0.5",
-    "startup_trials=2", "reruns.top=0", "concurrent_trials=1",
+    "startup_trials=2", "reruns.top=0", "concurrent_trials=1", "halving.rungs=[0.5]",
 ]  # fmt: skip
 
 

@@ -13,8 +13,9 @@ from tune.study import Study
 
 
 def study_of(folder: Path, *words: str, preset: str = "demo") -> Study:
-    """A study in a folder, its first trial asked for."""
-    search = load(preset, [f"name={folder.name}", f"storage={folder.parent}", *words])
+    """A study in a folder, its first trial asked for; of the demo, stopped half-way."""
+    halfway = ["halving.rungs=[0.5]"] if preset == "demo" else []
+    search = load(preset, [f"name={folder.name}", f"storage={folder.parent}", *halfway, *words])
     space = Space(search.space, base_run(search))
     folder.mkdir(exist_ok=True)
     study = Study(folder, search, space, check(search, space))
