@@ -108,17 +108,16 @@ def keep_in_ray_train(config: RunConfig, checkpoints: Checkpoints) -> Keep:
     """
     filesystem = ray.train.get_context().get_storage().storage_filesystem
     resolved = config.model_dump(mode="json")
-    copies: list[weakref.ref[TrainingState]] = []
+    copies = weakref.WeakSet[TrainingState]()
 
     def keep(metrics: dict[str, Any], state: TrainingState | None) -> None:
         if state is None:
             ray.train.report(metrics)
             return
         while len(copies) >= COPIES:
-            copies[:] = [copy for copy in copies if copy() is not None]
             time.sleep(0.01)
         copy = state.snapshot()
-        copies.append(weakref.ref(copy))
+        copies.add(copy)
 
         def bring(local: ray.train.Checkpoint, name: str) -> ray.train.Checkpoint:
             copy.save(Path(local.path), resolved)

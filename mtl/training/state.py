@@ -10,7 +10,7 @@ manifest.json       sizes and hashes of the others; written last, so that a fold
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,9 @@ FORMAT = 3
 FILES = {"state.json", "model.safetensors", "optimizer.pt", "totals.safetensors"}
 
 
-@dataclass
+@dataclass(eq=False)
 class TrainingState:
-    """Where a run is. Mutable: the loop moves it forward step by step."""
+    """Where a run is. Mutable: the loop moves it forward step by step; so it equals only itself."""
 
     step: int = 0
     """Optimiser steps done."""
@@ -53,15 +53,7 @@ class TrainingState:
 
     def snapshot(self) -> TrainingState:
         """A copy in main memory, which later steps do not change: it can be saved beside them."""
-        return replace(
-            self,
-            history=list(self.history),
-            totals=_copied(self.totals),
-            model=_copied(self.model),
-            optimizer=_copied(self.optimizer),
-            scaler=_copied(self.scaler),
-            balancing=_copied(self.balancing),
-        )
+        return TrainingState(**_copied(vars(self)))
 
     def save(self, folder: Path, config: dict[str, Any]) -> None:
         """Write the state into an existing empty folder; `config` is the resolved run config."""

@@ -12,7 +12,6 @@ each. The status is 1 if samples or weights differ from the undisturbed run, or 
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import random
 import subprocess
@@ -30,14 +29,13 @@ sys.path.insert(0, str(ROOT))
 import cluster.settings  # noqa: F401 - before Ray
 
 # isort: split
-import itertools
-
 import psutil
 import torch
 from ray.cluster_utils import Cluster
 
 from mtl.models.model_file import load_model
 from tests.processes import workers_of
+from tests.records import last_step, lost, records
 
 WORKERS = 2
 WORDS = [
@@ -126,17 +124,6 @@ def start(words: list[str], nodes: Cluster) -> subprocess.Popen[bytes]:
     )
 
 
-def records(folder: Path) -> list[list[tuple[int, str]]]:
-    """(step, samples) of each worker, in the order in which they were trained on."""
-    files = sorted((folder / "samples").glob("rank-*.csv"))
-    return [[(int(r["step"]), r["samples"]) for r in csv.DictReader(f.open())] for f in files]
-
-
-def last_step(folder: Path) -> int:
-    """The largest step that has been begun; -1 before the first."""
-    return max((step for record in records(folder) for step, _ in record), default=-1)
-
-
 def disturb(victim: Victim, faults: int, steps: int, rng: random.Random) -> list[Fault]:
     """Break things, one after another, each once the run trains again."""
     ways: dict[str, Callable[[], None]] = {
@@ -183,12 +170,6 @@ def differences(straight: Path, disturbed: Path) -> Iterator[str]:
     if unequal:
         most = max(float((weights[0][n] - weights[1][n]).abs().max()) for n in unequal)
         yield f"{len(unequal)} of {len(weights[0])} weights differ, by {most:.2g} at most"
-
-
-def lost(record: list[tuple[int, str]]) -> list[int]:
-    """Steps that were trained again after each interruption, in one worker's record."""
-    steps = [step for step, _ in record]
-    return [a + 1 - b for a, b in itertools.pairwise(steps) if b <= a]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from ray.cluster_utils import Cluster
 
-from tests.benchmarks.chaos import last_step, lost, records
 from tests.cluster.heads import RAY
 from tests.cluster.test_train import metrics_of, wait_for
+from tests.records import last_step, lost, records
 from tests.training.unified_runs import TINY
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
