@@ -6,7 +6,7 @@ import pytest
 from optuna.trial import TrialState
 
 from tests.tune.made import carry_on, lines_of, study_of, write_lines
-from tune.study import Study
+from tune.study import Study, good_trials
 
 RISING = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
 
@@ -92,6 +92,29 @@ def test_an_interruption_changes_no_later_value(tmp_path: Path, sampler: str) ->
     straight = values("straight", interrupted=False)
     assert values("interrupted", interrupted=True) == straight
     assert len({trial["learning_rate"] for trial in straight}) == 8
+
+
+@pytest.mark.parametrize(
+    ("ended", "good"), [(1, 1), (3, 2), (10, 4), (24, 5), (100, 10), (240, 24), (1000, 25)]
+)
+def test_few_trials_have_more_than_one_good_one(ended: int, good: int) -> None:
+    assert good_trials(ended) == good
+
+
+def test_the_sampler_learns_from_as_many_good_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def counted(ended: int) -> int:
+        asked.append(ended)
+        return good_trials(ended)
+
+    monkeypatch.setattr("tune.study.good_trials", counted)
+    study = study_of(tmp_path / "s", "trials=5", "startup_trials=3", "scheduler=none")
+    for _ in range(5):
+        carry_on(study, begun(study), RISING)
+    assert asked == [3, 4]
 
 
 def test_a_validation_told_twice_counts_once(tmp_path: Path) -> None:
