@@ -120,4 +120,8 @@ def _make_tensors(maker: SampleMaker, rows: dict[str, np.ndarray]) -> Batch:
 
 
 def _to_tensors(arrays: dict[str, np.ndarray]) -> Batch:
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+    """Tensors of the trainer's own: what lies in the object store must not be written to."""
+    return {
+        name: torch.from_numpy(array if array.flags.writeable else array.copy())
+        for name, array in arrays.items()
+    }

@@ -41,8 +41,8 @@ def without_ray(environment: dict[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def started_head(**environment: str) -> Iterator[Head]:
-    """A head with four CPUs and these variables, ended by its process id."""
+def started_head(store: int = 200, **environment: str) -> Iterator[Head]:
+    """A head with four CPUs, a store of so many megabytes and these variables, ended by its id."""
     with tempfile.TemporaryDirectory(prefix="mtl-", ignore_cleanup_errors=True) as folder:
         port, dashboard = free_port(), free_port()
         head = subprocess.Popen(
@@ -50,7 +50,7 @@ def started_head(**environment: str) -> Iterator[Head]:
                 RAY, "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}",
                 "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", "--num-cpus=4",
                 f"--dashboard-agent-listen-port={free_port()}", f"--temp-dir={folder}/r",
-                "--object-store-memory=200000000",
+                f"--object-store-memory={store * 10**6}",
             ],
             env={**without_ray(dict(os.environ)), **environment},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
