@@ -178,13 +178,16 @@ class Study:
         seed = int(np.random.SeedSequence([self.search.seed, number]).generate_state(1)[0])
         if self.search.sampler == "random":
             return optuna.samplers.RandomSampler(seed=seed)
-        return optuna.samplers.TPESampler(
-            n_startup_trials=self.search.startup_trials,
-            gamma=good_trials,
-            multivariate=True,
-            group=True,
-            seed=seed,
-        )
+        with warnings.catch_warnings():
+            # Optuna 6 will not take it any more; until then there is nothing in its place.
+            warnings.filterwarnings("ignore", ".*gamma", FutureWarning)
+            return optuna.samplers.TPESampler(
+                n_startup_trials=self.search.startup_trials,
+                gamma=good_trials,
+                multivariate=True,
+                group=True,
+                seed=seed,
+            )
 
     def _end(
         self,
