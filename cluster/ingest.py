@@ -102,7 +102,7 @@ class RayBatches:
             return
         if self._config.cluster.decode_in_tasks:
             dataset = ray.data.from_numpy(numbers).map_batches(maker, batch_size=None)
-            make = _to_tensors
+            make = to_tensors
         else:
             dataset = ray.data.from_numpy(np.concatenate(numbers))
             make = functools.partial(_make_tensors, maker)
@@ -116,10 +116,10 @@ class RayBatches:
 
 
 def _make_tensors(maker: SampleMaker, rows: dict[str, np.ndarray]) -> Batch:
-    return _to_tensors(maker(rows))
+    return to_tensors(maker(rows))
 
 
-def _to_tensors(arrays: dict[str, np.ndarray]) -> Batch:
+def to_tensors(arrays: dict[str, np.ndarray]) -> Batch:
     """Tensors of the trainer's own: what lies in the object store must not be written to."""
     return {
         name: torch.from_numpy(array if array.flags.writeable else array.copy())
