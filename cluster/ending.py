@@ -28,7 +28,7 @@ def exit_status(carry_out: Callable[[ExitStack], None], stopped: str) -> int:
         except StoppedError as error:
             print(error, file=sys.stderr)
             return 128 + signal.SIGTERM
-        except MtlError as error:
+        except (MtlError, OSError) as error:  # a storage or a disk says best itself what is wrong
             print(f"error: {error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:

@@ -49,7 +49,7 @@ def failure_of(error: BaseException) -> Failure:
     causes = causes_of(error)
     for cause in causes:
         if isinstance(cause, MtlError):
-            return Failure(Kind.REFUSED, str(cause))
+            return Failure(Kind.REFUSED, str(cause).partition("\n")[0])  # Ray Data adds its own
     for kind, types in KINDS:
         for cause in causes:
             if isinstance(cause, types) or (kind is Kind.STORAGE and _is_hiccup(cause)):

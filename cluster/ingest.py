@@ -73,6 +73,7 @@ class RayBatches:
         context.enable_progress_bars = False
         context.print_on_execution_start = False
         context.execution_options.preserve_order = True
+        context.raise_original_map_exception = True  # its sentence, not that a block failed
         self._config, self._device, self._tell = config, device, tell
         self._train = SampleMaker(family, indices.train, training=True)
         val = indices.val

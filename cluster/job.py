@@ -16,10 +16,11 @@ import ray.train
 import ray.train.torch
 from rich.console import Console
 
+from cluster.beside import beside
 from cluster.failures import failure_of
 from cluster.lasting import keep_lasting_actors_here
 from cluster.progress import Board, Display
-from cluster.retry import Action, RetryPolicy
+from cluster.retry import Action, Failures, RetryPolicy
 from cluster.room import missing_room
 from cluster.settings import worker_environment
 from cluster.stopping import passing_on_sigterm, was_asked
@@ -37,6 +38,8 @@ RAY_SNAPSHOT = f"{CHECKPOINTS}/checkpoint_manager_snapshot.json"
 """Ray Train's own list of the checkpoints, which knows nothing of their state: it refuses to start
 where the list itself was cut short, or where a checkpoint of it is gone. `Checkpoints` looks at the
 folders instead, and keeps the last of them."""
+ANSWER_S = 30.0
+"""Seconds in which a cluster that is there answers."""
 
 
 def connect(config: RunConfig | EvaluateConfig | UnifiedEvaluateConfig, at_end: ExitStack) -> bool:
@@ -46,13 +49,14 @@ def connect(config: RunConfig | EvaluateConfig | UnifiedEvaluateConfig, at_end: 
 
     Args:
         config: of what is to be placed.
-        at_end: shuts down a cluster that was started here.
+        at_end: leaves the cluster, and shuts down one that was started here.
 
     Returns:
         Whether the cluster was there: one that was started here is this machine alone.
 
     Raises:
-        ResourceError: RAY_ADDRESS names a cluster that does not answer.
+        ResourceError: RAY_ADDRESS names a cluster that does not answer, or one that has another
+            version of Ray or another token.
     """
     if ray.is_initialized():
         return True
@@ -64,7 +68,11 @@ def connect(config: RunConfig | EvaluateConfig | UnifiedEvaluateConfig, at_end: 
             ray.init(address="auto", **quiet)
         except ConnectionError:
             pass  # there is none to join
+        except (RuntimeError, ray.exceptions.RayError) as error:  # other versions, another token
+            reason = str(error).strip().splitlines()[0].rstrip(".")
+            raise ResourceError(f"the cluster cannot be joined: {reason}.") from error
         else:
+            at_end.callback(ray.shutdown)
             keep_lasting_actors_here()
             return True
     cluster = config.cluster
@@ -167,40 +175,61 @@ def places(cluster: ClusterConfig, have: Mapping[str, float], wanted: int) -> in
 
 
 def _train(config: RunConfig, folder: RunFolder, job: Job, console: Console) -> None:
-    """Train with as many attempts as `cluster.max_failures` allows.
+    """Train with as many attempts as `cluster.max_failures` allows between two checkpoints.
 
     Raises:
         StoppedError: it was asked to stop; what was trained is kept.
         MtlError: the run ended before its time.
     """
-    failures = 0
+    failures = Failures()
     policy = RetryPolicy(config.cluster.max_failures)
     label = f"{job.label}: " if job.label else ""
     while True:
-        folder.delete(RAY_SNAPSHOT)
         try:
+            folder.delete(RAY_SNAPSHOT)
             stopped = "stopped before it began"
             if not was_asked(job.board):
-                result: Any = _trainer(config, folder, job).fit()  # mypy knows the one of Train V1
+                result: Any = beside(_trainer(config, folder, job).fit)  # mypy knows that of V1
                 stopped = result.return_value
-        except ray.train.TrainingFailedError as error:
-            failures += 1
-            decision = policy.decide(failure_of(error), failures)
+        except (ray.train.TrainingFailedError, ray.exceptions.RayError, OSError) as error:
+            if isinstance(error, ray.exceptions.RayError) and not _answers():
+                raise ResourceError(
+                    f"{label}the cluster was lost ({type(error).__name__}); start it again with "
+                    "resume=true to go on from the last checkpoint."
+                ) from error
+            number = failures.count(_reached(folder))
+            decision = policy.decide(failure_of(error), number)
             if decision.action is Action.GIVE_UP:
                 raise MtlError(f"{label}{decision.reason}") from error
             console.print(f"{label}{decision.reason}", style="yellow", markup=False)
             time.sleep(decision.pause_s)
-        except ray.exceptions.RayError as error:  # not from training: Ray itself went away
-            raise ResourceError(
-                f"{label}the cluster was lost ({type(error).__name__}); start it again with "
-                "resume=true to go on from the last checkpoint."
-            ) from error
         else:
             if stopped:
                 raise StoppedError(
                     f"{label}{stopped}; the same command with resume=true and this name goes on."
                 )
             return
+
+
+def _reached(folder: RunFolder) -> str | None:
+    """Name of the newest checkpoint, empty before the first; none: the storage does not answer."""
+    try:
+        return max(folder.checkpoints.complete(), default="")
+    except OSError:
+        return None
+
+
+@ray.remote(num_cpus=0)
+def _here() -> bool:
+    return True
+
+
+def _answers() -> bool:
+    """Whether the cluster is still there: not all that Ray says has to do with a run."""
+    try:
+        return ray.get(_here.remote(), timeout=ANSWER_S)
+    except (ray.exceptions.RayError, ConnectionError):
+        return False
 
 
 def _trainer(config: RunConfig, folder: RunFolder, job: Job) -> ray.train.torch.TorchTrainer:

@@ -63,22 +63,41 @@ class Decision:
     """Seconds to wait before it is tried again."""
 
 
+class Failures:
+    """Counts the failures of a run since it last got further."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._reached: str | None = None
+
+    def count(self, reached: str | None) -> int:
+        """One more failure; returns which it is since the newest checkpoint, from 1.
+
+        Args:
+            reached: name of that checkpoint; none: the storage does not say.
+        """
+        further = reached is not None and reached != self._reached
+        self._number = 1 if further else self._number + 1
+        self._reached = reached if further else self._reached
+        return self._number
+
+
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Tries again what passes, from the last checkpoint, so many times in a run."""
+    """Tries again what passes, from the last checkpoint, so many times without getting further."""
 
     max_failures: int
 
     def decide(self, failure: Failure, number: int) -> Decision:
-        """Decide what follows a failure, the `number`-th of its run, from 1."""
+        """Decide what follows a failure, the `number`-th since the run got further, from 1."""
         if not failure.kind.passes:
             return Decision(Action.GIVE_UP, failure.reason)
         if number > self.max_failures:
             return Decision(
                 Action.GIVE_UP,
                 f"{failure.reason}, failure {number} of at most {self.max_failures} "
-                "(cluster.max_failures); start it again with resume=true to go on from the last "
-                "checkpoint.",
+                "(cluster.max_failures) without a new checkpoint; start it again with resume=true "
+                "to go on from the last one.",
             )
         reason = f"{failure.reason}; going on from the last checkpoint."
         away = failure.kind is Kind.STORAGE  # the others are replaced, this one has to recover

@@ -151,7 +151,8 @@ class ClusterConfig(Config):
     prefetch_batches: PositiveInt = 4
     """Micro-batches prepared ahead of the one being trained."""
     max_failures: NonNegativeInt = 3
-    """Faults of machines or of the storage that a run may have before it gives up."""
+    """Faults of machines or of the storage after which a run gives up, counted anew whenever it has
+    got to another checkpoint."""
 
     @property
     def fewest(self) -> int:

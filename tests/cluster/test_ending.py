@@ -12,6 +12,7 @@ from mtl.errors import DataError, StoppedError
     ("error", "status", "told"),
     [
         (DataError("a.jpg is no image"), 1, "error: a.jpg is no image\n"),
+        (OSError("AWS Error ACCESS_DENIED"), 1, "error: AWS Error ACCESS_DENIED\n"),
         (StoppedError("stopped at step 3 of 9"), 143, "stopped at step 3 of 9\n"),
         (KeyboardInterrupt(), 130, "stopped by hand\n"),
     ],

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from cluster.retry import Action, Decision, Failure, Kind, RetryPolicy
+from cluster.retry import Action, Decision, Failure, Failures, Kind, RetryPolicy
 
 MACHINE = [Kind.WORKER_LOST, Kind.NODE_LOST, Kind.OBJECT_LOST, Kind.STORAGE]
 
@@ -23,8 +23,8 @@ def test_a_machine_fault_is_tried_again_until_the_limit(kind: Kind) -> None:
         f"{kind.value} (SomeError); going on from the last checkpoint."
     )
     assert policy.decide(failure, 3).reason == (
-        f"{kind.value} (SomeError), failure 3 of at most 2 (cluster.max_failures); start it again "
-        "with resume=true to go on from the last checkpoint."
+        f"{kind.value} (SomeError), failure 3 of at most 2 (cluster.max_failures) without a new "
+        "checkpoint; start it again with resume=true to go on from the last one."
     )
 
 
@@ -33,6 +33,16 @@ def test_an_error_that_would_be_raised_again_is_not_tried_again(kind: Kind) -> N
     failure = Failure(kind, "data.root=x holds no sequence")
     decision = RetryPolicy(max_failures=100).decide(failure, 1)
     assert decision == Decision(Action.GIVE_UP, "data.root=x holds no sequence")
+
+
+def test_failures_are_counted_anew_when_a_run_got_further() -> None:
+    """A run of days on machines that are taken back every few hours does not give up."""
+    failures = Failures()
+    assert [failures.count("") for _ in range(2)] == [1, 2]
+    assert [failures.count("step-00000010") for _ in range(3)] == [1, 2, 3]
+    assert failures.count(None) == 4  # the storage does not say: no reason to go on for ever
+    assert failures.count("step-00000010") == 5
+    assert failures.count("step-00000020") == 1
 
 
 def test_every_kind_either_passes_or_not() -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from cluster.train import main
 from mtl.models.model_file import load_model
+from tests.data.sequence_files import write_root
 from tests.processes import workers_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
@@ -227,6 +228,34 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_one_sentence(
     assert "no weight has moved" in error
     assert "the clips starting at" in error
     assert error.count("\n") == 1
+
+
+def test_a_bad_frame_is_named_although_a_ray_task_met_it(
+    local_cluster: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_root(tmp_path / "data")
+    for frame in (root / "train").rglob("*.jpg"):
+        frame.write_bytes(b"no picture")
+    words = [f"data.root={root}", f"storage={tmp_path}", "name=bad", "cluster.decode_in_tasks=true"]
+    assert main(["demo", *TINY, *words]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1, error
+    assert ".jpg" in error
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_run_at_once_with_its_own_status(local_cluster: str, tmp_path: Path) -> None:
+    words = command(tmp_path, "stopped", "stages.full.epochs=500")
+    environment = {**os.environ, "RAY_ADDRESS": local_cluster}
+    process = subprocess.Popen(
+        words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(tmp_path / "stopped" / "metrics.jsonl", process)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error == "stopped; the same command with resume=true and this name goes on.\n"
+    wait_until_gone(local_cluster)
 
 
 def test_a_job_of_two_workers_and_ray_tasks_gives_nearly_the_same_numbers(straight: Path) -> None:

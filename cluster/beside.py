@@ -1,0 +1,28 @@
+"""Calls of Ray that take as long as a training, so that Ctrl-C is still heard.
+
+In the main thread Ray Train takes SIGINT for itself, and the command would end with its status, 0
+or 1. Here the call has a thread of its own; it ends with the process, or when Ray is shut down.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def beside(call: Callable[[], T]) -> T:
+    """What the call returns or raises; a KeyboardInterrupt is raised here while it goes on."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future.result()
