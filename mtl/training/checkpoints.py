@@ -108,9 +108,13 @@ class Checkpoints:
     def bring(self, folder: Path, name: str, keep: int) -> None:
         """Copy a state that was saved to a local folder to its place.
 
-        Then drop all but the last `keep` that are whole, and what interrupted saves left.
+        First what interrupted saves left goes: two of them before any whole one would look like
+        lost work. Then all but the last `keep` that are whole.
         """
         place = f"{self.path}/{name}"
+        for unfinished in set(self.names()) - {*self.complete(), name}:
+            with suppress(OSError):
+                self._drop(unfinished)
         self._drop(name)
         self.filesystem.create_dir(place, recursive=True)
         for file in sorted(folder.iterdir()):

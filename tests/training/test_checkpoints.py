@@ -191,6 +191,23 @@ def test_a_run_whose_first_save_was_interrupted_begins_again(where: str, tmp_pat
     assert told.endswith("; going on from the beginning instead.")
 
 
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_a_run_whose_first_two_saves_were_interrupted_begins_again(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second under another name, as that of a run that was asked to stop has."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mtl.training.checkpoints.put", interrupted)
+    for step in (8, 7):
+        assert same(checkpoints_in(tmp_path, where).last().state, TrainingState())
+        with pytest.raises(KeyboardInterrupt):
+            checkpoints_in(tmp_path, where).save(state_at(step), {}, keep=2)
+    assert same(checkpoints_in(tmp_path, where).last().state, TrainingState())
+
+
 def test_a_checkpoint_of_before_manifests_is_refused(two: Path) -> None:
     shutil.rmtree(two / OLDER)
     old = two / NEWER
