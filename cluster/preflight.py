@@ -23,8 +23,10 @@ from mtl.errors import ConfigError, ResourceError, RunExistsError
 from mtl.families.footprint import DiskNeed
 from mtl.training.run_folder import RunFolder
 
-FREE_TO_CHANGE = ("resume", "storage", "name", "cluster", "checkpoint", "evaluation")
-FREE_TRAINING_KEYS = ("log_every", "num_threads")
+FREE_TO_CHANGE = ("resume", "storage", "name", "cluster", "evaluation")
+FREE_KEYS = (
+    "checkpoint.every_steps", "checkpoint.keep", "training.log_every", "training.num_threads",
+)  # fmt: skip
 
 _Placed = TypeVar("_Placed", RunConfig, EvaluateConfig, UnifiedEvaluateConfig)
 
@@ -72,8 +74,7 @@ def differences(old: RunConfig, new: RunConfig) -> list[tuple[str, object, objec
     return [
         (key, a, b)
         for key, a, b in _walk("", old.model_dump(), new.model_dump())
-        if key.split(".")[0] not in FREE_TO_CHANGE
-        and key not in [f"training.{name}" for name in FREE_TRAINING_KEYS]
+        if key.split(".")[0] not in FREE_TO_CHANGE and key not in FREE_KEYS
     ]
 
 

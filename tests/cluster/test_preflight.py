@@ -44,7 +44,16 @@ def test_resume_refuses_another_recipe_and_names_the_key(tmp_path: Path) -> None
 def test_resume_may_change_where_and_how_it_runs(tmp_path: Path) -> None:
     folder = started(tmp_path)
     words = [f"storage={tmp_path}", "name=first", "resume=true", "cluster.workers=2"]
-    check_name(load("demo", [*words, "training.log_every=1"]), folder)
+    more = ["training.log_every=1", "checkpoint.every_steps=7", "checkpoint.keep=1"]
+    check_name(load("demo", [*words, *more]), folder)
+
+
+def test_resume_refuses_another_metric_for_the_best_weights(tmp_path: Path) -> None:
+    """The best value so far would be compared with values of something else."""
+    folder = started(tmp_path)
+    words = [f"storage={tmp_path}", "name=first", "resume=true", "checkpoint.metric=accuracy"]
+    with pytest.raises(ConfigError, match=r"started with checkpoint\.metric=iou"):
+        check_name(load("demo", words), folder)
 
 
 def test_resume_by_name_alone_takes_the_saved_config(tmp_path: Path) -> None:
