@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 import weakref
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 import ray.train
 
 from cluster.progress import News
+from cluster.scratch import remove_abandoned, scratch_folder
 from mtl.config.schema import RunConfig
 from mtl.training.checkpoints import Checkpoints, checkpoint_name
 from mtl.training.plan import plan_of
@@ -106,6 +106,7 @@ def keep_in_ray_train(config: RunConfig, checkpoints: Checkpoints) -> Keep:
     Training goes on once the state is copied. Ray has it written and brought to storage in a thread
     beside, but leaves to `checkpoints` how.
     """
+    remove_abandoned()
     filesystem = ray.train.get_context().get_storage().storage_filesystem
     resolved = config.model_dump(mode="json")
     copies = weakref.WeakSet[TrainingState]()
@@ -126,9 +127,7 @@ def keep_in_ray_train(config: RunConfig, checkpoints: Checkpoints) -> Keep:
 
         ray.train.report(
             metrics,
-            checkpoint=ray.train.Checkpoint.from_directory(
-                tempfile.mkdtemp(prefix="mtl-checkpoint-")
-            ),
+            checkpoint=ray.train.Checkpoint.from_directory(scratch_folder()),
             checkpoint_dir_name=checkpoint_name(state),
             checkpoint_upload_mode=ray.train.CheckpointUploadMode.ASYNC,
             checkpoint_upload_fn=bring,
