@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from mtl.errors import MtlError, StoppedError
+from mtl.hiccups import is_hiccup, no_answer
 
 
 def exit_status(carry_out: Callable[[ExitStack], None], stopped: str) -> int:
@@ -30,6 +31,11 @@ def exit_status(carry_out: Callable[[ExitStack], None], stopped: str) -> int:
             return 128 + signal.SIGTERM
         except MtlError as error:
             print(f"error: {error}", file=sys.stderr)
+            return 1
+        except OSError as error:
+            if isinstance(error, BrokenPipeError) or not is_hiccup(error):
+                raise  # a broken pipe is the terminal's
+            print(f"error: {no_answer(error)}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print(stopped, file=sys.stderr)

@@ -6,14 +6,13 @@ looked at together: an error of ours says most, then a machine's fault, and what
 
 from __future__ import annotations
 
-import errno
-
 import ray.exceptions
 import ray.train
 from torch.distributed import DistBackendError, DistNetworkError
 
 from cluster.retry import Failure, Kind
 from mtl.errors import MtlError
+from mtl.hiccups import is_hiccup
 
 NODE_LOST = (
     ray.exceptions.NodeDiedError,
@@ -29,19 +28,8 @@ KINDS: list[tuple[Kind, tuple[type[BaseException], ...]]] = [
     (Kind.NODE_LOST, NODE_LOST),
     (Kind.WORKER_LOST, WORKER_LOST),
     (Kind.OBJECT_LOST, (ray.exceptions.ObjectLostError,)),
-    (Kind.STORAGE, (ConnectionError, TimeoutError)),
 ]
-"""Ray's and Python's words for what passes, those that say most first."""
-PASSING = {
-    errno.EIO, errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT, errno.ENETDOWN,
-    errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH,
-}  # fmt: skip
-"""System errors of a storage that is away; a full disk or a missing right does not pass."""
-REMOTE = (
-    "SLOW_DOWN", "THROTTLING", "SERVICE_UNAVAILABLE", "UNAVAILABLE", "INTERNAL_FAILURE",
-    "NETWORK_CONNECTION", "REQUEST_TIMEOUT", "curlCode", "Connection reset",
-)  # fmt: skip
-"""What Arrow's messages hold when an object store is busy or away; they carry no error number."""
+"""Ray's words for what passes, those that say most first."""
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -52,8 +40,11 @@ def failure_of(error: BaseException) -> Failure:
             return Failure(Kind.REFUSED, str(cause))
     for kind, types in KINDS:
         for cause in causes:
-            if isinstance(cause, types) or (kind is Kind.STORAGE and _is_hiccup(cause)):
+            if isinstance(cause, types):
                 return Failure(kind, type(cause).__name__)
+    for cause in causes:
+        if is_hiccup(cause):
+            return Failure(Kind.STORAGE, type(cause).__name__)
     if any(_is_cut_off(cause) for cause in causes):
         return Failure(Kind.WORKER_LOST, "another worker went away")
     return Failure(Kind.BUG, f"{type(causes[0]).__name__}: {causes[0]}")
@@ -71,12 +62,6 @@ def causes_of(error: BaseException) -> list[BaseException]:
 def is_machine_fault(error: BaseException) -> bool:
     """Whether the error says that a process or machine went away."""
     return isinstance(error, NODE_LOST + WORKER_LOST)
-
-
-def _is_hiccup(error: BaseException) -> bool:
-    if not isinstance(error, OSError):
-        return False
-    return error.errno in PASSING or any(word in str(error) for word in REMOTE)
 
 
 def _is_cut_off(error: BaseException) -> bool:

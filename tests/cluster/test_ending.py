@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from contextlib import ExitStack
 
 import pytest
@@ -12,6 +13,12 @@ from mtl.errors import DataError, StoppedError
     ("error", "status", "told"),
     [
         (DataError("a.jpg is no image"), 1, "error: a.jpg is no image\n"),
+        (
+            TimeoutError(errno.ETIMEDOUT, "Connection timed out", "a.jpg"),
+            1,
+            "error: the storage or network did not answer ([Errno 110] Connection timed out: "
+            "'a.jpg'); start the command again when it does.\n",
+        ),
         (StoppedError("stopped at step 3 of 9"), 143, "stopped at step 3 of 9\n"),
         (KeyboardInterrupt(), 130, "stopped by hand\n"),
     ],
@@ -32,3 +39,12 @@ def test_a_command_ends_with_one_sentence_and_its_status(
 
 def test_a_command_that_did_its_work_ends_with_0() -> None:
     assert exit_status(lambda at_end: None, "stopped by hand") == 0
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(errno.ENOSPC, "disk full")])
+def test_other_errors_of_the_system_are_not_called_a_storage_that_is_away(error: OSError) -> None:
+    def carry_out(at_end: ExitStack) -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        exit_status(carry_out, "stopped by hand")
