@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import ray.exceptions
 import ray.train
+from ray.train.v2._internal.exceptions import (
+    WorkerHealthCheckFailedError,
+    WorkerHealthCheckTimeoutError,
+)
 from torch.distributed import DistBackendError, DistNetworkError
 
 from cluster.retry import Failure, Kind
@@ -23,6 +27,8 @@ WORKER_LOST = (
     ray.exceptions.RayActorError,
     ray.exceptions.WorkerCrashedError,
     ray.exceptions.OutOfMemoryError,
+    WorkerHealthCheckTimeoutError,
+    WorkerHealthCheckFailedError,
 )
 KINDS: list[tuple[Kind, tuple[type[BaseException], ...]]] = [
     (Kind.NODE_LOST, NODE_LOST),
@@ -73,8 +79,17 @@ def _is_cut_off(error: BaseException) -> bool:
 
 
 def _unwrap(error: BaseException) -> BaseException:
+    """The exception inside that says most.
+
+    Ray Train asks its workers whether they are well. Where asking one failed, Ray may say why; of
+    its errors that do not, all that is known is that the worker gave no answer.
+    """
     for attribute in ("_base_exc", "health_check_failure", "cause"):
         inner = getattr(error, attribute, None)
         if isinstance(inner, BaseException):
-            return _unwrap(inner)
+            cause = _unwrap(inner)
+            told = not isinstance(cause, ray.exceptions.RayError) or any(
+                isinstance(cause, types) for _, types in KINDS
+            )
+            return cause if told or not isinstance(error, WorkerHealthCheckFailedError) else error
     return error

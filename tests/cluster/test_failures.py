@@ -6,6 +6,10 @@ import pickle
 import pytest
 import ray.exceptions
 import ray.train
+from ray.train.v2._internal.exceptions import (
+    WorkerHealthCheckFailedError,
+    WorkerHealthCheckTimeoutError,
+)
 from ray.train.v2.api.preemption import PreemptionInfo
 from torch.distributed import DistBackendError
 
@@ -23,6 +27,7 @@ def failed(*causes: Exception) -> ray.train.WorkerGroupError:
     [
         (ray.exceptions.RayActorError(), Kind.WORKER_LOST),
         (ray.exceptions.OutOfMemoryError("the node ran out of memory"), Kind.WORKER_LOST),
+        (WorkerHealthCheckTimeoutError("hanging for 600 seconds"), Kind.WORKER_LOST),
         (ray.exceptions.NodeDiedError("it died"), Kind.NODE_LOST),
         (ray.exceptions.ObjectLostError("ab" * 28, None, ""), Kind.OBJECT_LOST),
         (ConnectionResetError(errno.ECONNRESET, "reset"), Kind.STORAGE),
@@ -42,6 +47,26 @@ def failed(*causes: Exception) -> ray.train.WorkerGroupError:
 def test_the_kind_of_a_failure_follows_from_its_cause(cause: Exception, kind: Kind) -> None:
     assert failure_of(failed(cause)).kind is kind
     assert failure_of(ray.train.ControllerError(cause)).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("inner", "kind", "told"),
+    [
+        (ray.exceptions.RayActorError(), Kind.WORKER_LOST, "RayActorError"),
+        (ray.exceptions.NodeDiedError("it died"), Kind.NODE_LOST, "NodeDiedError"),
+        (ray.exceptions.RpcError("it broke"), Kind.WORKER_LOST, "WorkerHealthCheckFailedError"),
+        (
+            ray.exceptions.RayTaskError("poll", "trace", TypeError("cannot pickle 'x'")),
+            Kind.BUG,
+            "TypeError: cannot pickle 'x'",
+        ),
+    ],
+)
+def test_a_worker_that_did_not_say_how_it_is_was_lost_unless_its_program_failed(
+    inner: Exception, kind: Kind, told: str
+) -> None:
+    error = WorkerHealthCheckFailedError("a worker health check failed", inner)
+    assert failure_of(failed(error)) == Failure(kind, told)
 
 
 def test_a_reclaimed_machine_is_a_lost_one() -> None:
