@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from mtl.errors import MtlError, StoppedError
+from mtl.hiccups import is_hiccup, no_answer
 
 
 def exit_status(carry_out: Callable[[ExitStack], None], stopped: str) -> int:
@@ -28,8 +29,13 @@ def exit_status(carry_out: Callable[[ExitStack], None], stopped: str) -> int:
         except StoppedError as error:
             print(error, file=sys.stderr)
             return 128 + signal.SIGTERM
-        except (MtlError, OSError) as error:  # a storage or a disk says best itself what is wrong
+        except MtlError as error:
             print(f"error: {error}", file=sys.stderr)
+            return 1
+        except BrokenPipeError:  # the terminal is gone
+            raise
+        except OSError as error:  # a storage or a disk says best itself what is wrong
+            print(f"error: {no_answer(error) if is_hiccup(error) else error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print(stopped, file=sys.stderr)

@@ -6,14 +6,19 @@ looked at together: an error of ours says most, then a machine's fault, and what
 
 from __future__ import annotations
 
-import errno
+import re
 
 import ray.exceptions
 import ray.train
+from ray.train.v2._internal.exceptions import (
+    WorkerHealthCheckFailedError,
+    WorkerHealthCheckTimeoutError,
+)
 from torch.distributed import DistBackendError, DistNetworkError
 
 from cluster.retry import Failure, Kind
 from mtl.errors import MtlError
+from mtl.hiccups import is_hiccup
 
 NODE_LOST = (
     ray.exceptions.NodeDiedError,
@@ -24,24 +29,15 @@ WORKER_LOST = (
     ray.exceptions.RayActorError,
     ray.exceptions.WorkerCrashedError,
     ray.exceptions.OutOfMemoryError,
+    WorkerHealthCheckTimeoutError,
+    WorkerHealthCheckFailedError,
 )
 KINDS: list[tuple[Kind, tuple[type[BaseException], ...]]] = [
     (Kind.NODE_LOST, NODE_LOST),
     (Kind.WORKER_LOST, WORKER_LOST),
     (Kind.OBJECT_LOST, (ray.exceptions.ObjectLostError,)),
-    (Kind.STORAGE, (ConnectionError, TimeoutError)),
 ]
-"""Ray's and Python's words for what passes, those that say most first."""
-PASSING = {
-    errno.EIO, errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT, errno.ENETDOWN,
-    errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH,
-}  # fmt: skip
-"""System errors of a storage that is away; a full disk or a missing right does not pass."""
-REMOTE = (
-    "SLOW_DOWN", "THROTTLING", "SERVICE_UNAVAILABLE", "UNAVAILABLE", "INTERNAL_FAILURE",
-    "NETWORK_CONNECTION", "REQUEST_TIMEOUT", "curlCode", "Connection reset",
-)  # fmt: skip
-"""What Arrow's messages hold when an object store is busy or away; they carry no error number."""
+"""Ray's words for what passes, those that say most first."""
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -52,8 +48,11 @@ def failure_of(error: BaseException) -> Failure:
             return Failure(Kind.REFUSED, str(cause).partition("\n")[0])  # Ray Data adds its own
     for kind, types in KINDS:
         for cause in causes:
-            if isinstance(cause, types) or (kind is Kind.STORAGE and _is_hiccup(cause)):
+            if isinstance(cause, types):
                 return Failure(kind, type(cause).__name__)
+    for cause in causes:
+        if is_hiccup(cause):
+            return Failure(Kind.STORAGE, type(cause).__name__)
     if any(_is_cut_off(cause) for cause in causes):
         return Failure(Kind.WORKER_LOST, "another worker went away")
     return Failure(Kind.BUG, f"{type(causes[0]).__name__}: {causes[0]}")
@@ -65,18 +64,26 @@ def causes_of(error: BaseException) -> list[BaseException]:
         return [_unwrap(cause) for cause in error.worker_failures.values()] or [error]
     if isinstance(error, ray.train.ControllerError):
         return [_unwrap(error.controller_failure)]
+    if isinstance(error, ray.exceptions.RayActorError) and error.actor_init_failed:
+        return [_of_creation(error)]
     return [error]
+
+
+def _of_creation(error: ray.exceptions.RayActorError) -> BaseException:
+    """What ended an actor in its beginnings, such as Ray Train's that reads the storage.
+
+    Ray keeps no more of it than its words.
+    """
+    words = str(error).strip().splitlines()[-1]
+    number = re.search(r"\[Errno (\d+)\]", words)
+    if number:
+        return OSError(int(number[1]), words)
+    return OSError(words) if re.match(r"\w*(OSError|IOError)\b", words) else RuntimeError(words)
 
 
 def is_machine_fault(error: BaseException) -> bool:
     """Whether the error says that a process or machine went away."""
     return isinstance(error, NODE_LOST + WORKER_LOST)
-
-
-def _is_hiccup(error: BaseException) -> bool:
-    if not isinstance(error, OSError):
-        return False
-    return error.errno in PASSING or any(word in str(error) for word in REMOTE)
 
 
 def _is_cut_off(error: BaseException) -> bool:
@@ -88,8 +95,17 @@ def _is_cut_off(error: BaseException) -> bool:
 
 
 def _unwrap(error: BaseException) -> BaseException:
+    """The exception inside that says most.
+
+    Ray Train asks its workers whether they are well. Where asking one failed, Ray may say why; of
+    its errors that do not, all that is known is that the worker gave no answer.
+    """
     for attribute in ("_base_exc", "health_check_failure", "cause"):
         inner = getattr(error, attribute, None)
         if isinstance(inner, BaseException):
-            return _unwrap(inner)
+            cause = _unwrap(inner)
+            told = not isinstance(cause, ray.exceptions.RayError) or any(
+                isinstance(cause, types) for _, types in KINDS
+            )
+            return cause if told or not isinstance(error, WorkerHealthCheckFailedError) else error
     return error

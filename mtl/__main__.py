@@ -8,6 +8,7 @@ from importlib import import_module
 
 from mtl.commands.command import Parser
 from mtl.errors import MtlError
+from mtl.hiccups import is_hiccup, no_answer
 
 COMMANDS = (
     "synth",
@@ -35,6 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.run(options)
     except MtlError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) or not is_hiccup(error):
+            raise  # a broken pipe is the terminal's
+        print(f"error: {no_answer(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped.", file=sys.stderr)

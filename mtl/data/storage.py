@@ -2,8 +2,9 @@
 
 A place is a local path or a URI. Where pyarrow has a file system (s3://, gs://, hdfs://, abfs://)
 it is used; other schemes go through fsspec. A query (`s3://bucket/data?endpoint_override=host`)
-stays at the end when names are joined. All functions raise `OSError` where a place cannot be read,
-`DataError` where its scheme cannot be opened.
+stays at the end when names are joined. A storage that is busy or away is asked again for a while.
+All functions raise `OSError` where a place cannot be read, `DataError` where its scheme cannot be
+opened.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from mtl.errors import DataError
+from mtl.hiccups import is_hiccup, patient
 
 
 class Entry(NamedTuple):
@@ -52,6 +54,7 @@ def is_plain_name(name: str) -> bool:
     return bool(name) and name not in (".", "..") and not set(name) & set("/\\\0")
 
 
+@patient
 def read_bytes(place: str) -> bytes:
     """The whole content of a file."""
     if not is_remote(place):
@@ -66,10 +69,11 @@ def read_bytes(place: str) -> bytes:
 def list_names(place: str) -> list[str]:
     """Names of the files and folders in a folder, in no order; does not look at each."""
     if not is_remote(place):
-        return os.listdir(_path(place))
+        return _local_names(place)
     return [entry.name for entry in list_folder(place)]
 
 
+@patient
 def list_folder(place: str) -> list[Entry]:
     """Files and folders in a folder, sorted by name."""
     if not is_remote(place):
@@ -82,6 +86,7 @@ def list_folder(place: str) -> list[Entry]:
     return sorted(_remote_entry(info) for info in infos)
 
 
+@patient
 def stat(place: str) -> Entry | None:
     """What the store says about a file or folder, none if it does not exist."""
     if not is_remote(place):
@@ -109,6 +114,11 @@ class _remote_errors:  # noqa: N801 - reads as a verb where it is used
             error, OSError
         ):
             raise OSError(f"{self.place}: {' '.join(str(error).split())}") from error
+
+
+@patient
+def _local_names(place: str) -> list[str]:
+    return os.listdir(_path(place))
 
 
 def _stat_of(item: os.DirEntry[str]) -> os.stat_result:
@@ -148,6 +158,8 @@ def _open_bucket(uri: str) -> tuple[fs.FileSystem, str]:
     except (pa.ArrowException, ValueError):
         pass  # not one of arrow's schemes
     except OSError as error:
+        if is_hiccup(error):
+            raise
         raise DataError(f"{uri} cannot be opened: {' '.join(str(error).split())}") from None
     import fsspec
 

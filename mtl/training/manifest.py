@@ -6,10 +6,12 @@ stand in it. Whatever a crash, a full disk or a bad cable did to the folder show
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
 from mtl.files import sha256_of, write_atomically
+from mtl.hiccups import is_hiccup
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -34,6 +36,9 @@ def fault_of(folder: Path, needed: set[str]) -> str | None:
     Args:
         folder: with its manifest.
         needed: files that the manifest must name.
+
+    Raises:
+        OSError: if the storage is away, which says nothing about the folder.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
@@ -46,6 +51,8 @@ def fault_of(folder: Path, needed: set[str]) -> str | None:
     except FileNotFoundError:
         return "it has no manifest, which is written last"
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if is_away(error):
+            raise
         return f"its manifest cannot be read ({type(error).__name__})"
     if missing := sorted(needed - listed.keys()):
         return f"its manifest does not name {', '.join(missing)}"
@@ -59,7 +66,14 @@ def fault_of(folder: Path, needed: set[str]) -> str | None:
         try:
             changed = sha256_of(folder / name) != digest
         except OSError as error:
+            if is_away(error):
+                raise
             return f"{name} cannot be read ({error.strerror})"
         if changed:
             return f"{name} was changed after it was written"
     return None
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the storage does not answer now; a disk that answers EIO is damaged."""
+    return is_hiccup(error) and not (isinstance(error, OSError) and error.errno == errno.EIO)

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mtl.errors import CheckpointError, UnfinishedCheckpointError
-from mtl.training.manifest import MANIFEST, fault_of, write_manifest
+from mtl.training.manifest import MANIFEST, fault_of, is_away, write_manifest
 
 FORMAT = 3
 """2 had no manifest, so nothing tells whether such a checkpoint is whole: it is refused."""
@@ -84,6 +84,7 @@ class TrainingState:
         Raises:
             UnfinishedCheckpointError: it has no manifest: it was never whole.
             CheckpointError: a file is missing, damaged or of another format.
+            OSError: the storage is away, which says nothing about the state.
         """
         place = place or str(folder)
         fault = fault_of(folder, FILES)
@@ -113,6 +114,8 @@ class TrainingState:
                 balancing=rest["balancing"],
             )
         except Exception as error:  # not by `save`
+            if is_away(error):
+                raise
             raise CheckpointError(
                 f"checkpoint {place} cannot be used: {type(error).__name__}: {error}."
             ) from error

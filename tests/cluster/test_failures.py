@@ -4,8 +4,13 @@ import errno
 import pickle
 
 import pytest
+import ray
 import ray.exceptions
 import ray.train
+from ray.train.v2._internal.exceptions import (
+    WorkerHealthCheckFailedError,
+    WorkerHealthCheckTimeoutError,
+)
 from ray.train.v2.api.preemption import PreemptionInfo
 from torch.distributed import DistBackendError
 
@@ -23,6 +28,7 @@ def failed(*causes: Exception) -> ray.train.WorkerGroupError:
     [
         (ray.exceptions.RayActorError(), Kind.WORKER_LOST),
         (ray.exceptions.OutOfMemoryError("the node ran out of memory"), Kind.WORKER_LOST),
+        (WorkerHealthCheckTimeoutError("hanging for 600 seconds"), Kind.WORKER_LOST),
         (ray.exceptions.NodeDiedError("it died"), Kind.NODE_LOST),
         (ray.exceptions.ObjectLostError("ab" * 28, None, ""), Kind.OBJECT_LOST),
         (ConnectionResetError(errno.ECONNRESET, "reset"), Kind.STORAGE),
@@ -42,6 +48,26 @@ def failed(*causes: Exception) -> ray.train.WorkerGroupError:
 def test_the_kind_of_a_failure_follows_from_its_cause(cause: Exception, kind: Kind) -> None:
     assert failure_of(failed(cause)).kind is kind
     assert failure_of(ray.train.ControllerError(cause)).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("inner", "kind", "told"),
+    [
+        (ray.exceptions.RayActorError(), Kind.WORKER_LOST, "RayActorError"),
+        (ray.exceptions.NodeDiedError("it died"), Kind.NODE_LOST, "NodeDiedError"),
+        (ray.exceptions.RpcError("it broke"), Kind.WORKER_LOST, "WorkerHealthCheckFailedError"),
+        (
+            ray.exceptions.RayTaskError("poll", "trace", TypeError("cannot pickle 'x'")),
+            Kind.BUG,
+            "TypeError: cannot pickle 'x'",
+        ),
+    ],
+)
+def test_a_worker_that_did_not_say_how_it_is_was_lost_unless_its_program_failed(
+    inner: Exception, kind: Kind, told: str
+) -> None:
+    error = WorkerHealthCheckFailedError("a worker health check failed", inner)
+    assert failure_of(failed(error)) == Failure(kind, told)
 
 
 def test_a_reclaimed_machine_is_a_lost_one() -> None:
@@ -85,3 +111,29 @@ def test_errors_survive_the_way_from_worker_to_driver(kind: type[MtlError]) -> N
     copy = pickle.loads(pickle.dumps(kind("one sentence")))
     assert type(copy) is kind
     assert str(copy) == "one sentence"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (OSError(errno.ESTALE, "Stale file handle"), Kind.STORAGE),
+        (OSError("AWS Error SLOW_DOWN during ListObjectsV2 operation"), Kind.STORAGE),
+        (OSError(errno.ENOSPC, "No space left on device"), Kind.BUG),
+        (KeyError("version"), Kind.BUG),
+    ],
+)
+def test_an_actor_that_ends_in_its_beginnings_says_why(
+    error: Exception, kind: Kind, local_cluster: str
+) -> None:
+    """Ray Train's controller opens the storage there; a real actor, for Ray words it anew."""
+
+    @ray.remote(num_cpus=0)
+    class Opens:
+        def __init__(self) -> None:
+            raise error
+
+        def run(self) -> None: ...
+
+    with pytest.raises(ray.exceptions.RayActorError) as caught:
+        ray.get(Opens.remote().run.remote())  # type: ignore[attr-defined]
+    assert failure_of(caught.value).kind is kind

@@ -20,6 +20,7 @@ from mtl.data.index import build_index
 from mtl.errors import DataError
 from mtl.geometry.crop import box_in_crop, crop
 from tests.data.sequence_files import flag_record, picture, write_records, write_root
+from tests.data.stale_files import StaleFiles
 
 MODEL = HIPTrackConfig(
     template=CropConfig(size=32, factor=2.0),
@@ -212,3 +213,22 @@ def test_pictures_of_a_clip_are_decoded_once_each(tmp_path, monkeypatch):
     )
     sampler(write_root(tmp_path), augmentation=STILL).sample(0)
     assert len(calls) == len(set(calls)) == 3
+
+
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_a_storage_that_is_away_for_a_while_changes_no_sample(tmp_path, monkeypatch, on_error):
+    root = write_root(tmp_path)
+    want = [sampler(root).sample(number) for number in range(3)]
+    maker = sampler(root, on_error=on_error)
+    stale = StaleFiles(monkeypatch, times=2)
+    assert all(equal(maker.sample(number), want[number]) for number in range(3))
+    assert stale.waits[:2] == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_no_other_clip_is_drawn_while_the_storage_is_away(tmp_path, monkeypatch, on_error):
+    maker = sampler(write_root(tmp_path), on_error=on_error)
+    stale = StaleFiles(monkeypatch)
+    with pytest.raises(OSError, match="Stale file handle"):
+        maker.sample(0)
+    assert len(stale.waits) == 4

@@ -12,6 +12,7 @@ from PIL import Image
 from mtl.data.images import read_image
 from mtl.errors import DataError
 from tests.data.sequence_files import jpeg, picture, png
+from tests.data.stale_files import StaleFiles
 
 LIMIT = 64_000_000
 
@@ -119,3 +120,17 @@ def test_missing_picture_is_named(tmp_path):
 def test_scheme_nobody_opens_is_named():
     with pytest.raises(DataError, match="pyarrow or an installed fsspec"):
         read_image("gopher://host/a.jpg", LIMIT)
+
+
+def test_a_missing_picture_is_an_error_at_once(tmp_path, monkeypatch):
+    stale = StaleFiles(monkeypatch, "none of these")
+    with pytest.raises(DataError, match=r"a\.jpg cannot be read \(No such file or directory\)"):
+        read_image(str(tmp_path / "a.jpg"), LIMIT)
+    assert stale.waits == []
+
+
+def test_a_storage_that_is_away_says_nothing_about_the_picture(tmp_path, monkeypatch):
+    path = write(tmp_path, "a.jpg", jpeg(picture(1)))
+    StaleFiles(monkeypatch)
+    with pytest.raises(OSError, match=r"Stale file handle: '.*a\.jpg'"):
+        read_image(path, LIMIT)

@@ -13,6 +13,7 @@ from mtl.data import index as index_module
 from mtl.data.index import build_index, held_out, read_split_folder
 from mtl.errors import DataError
 from tests.data.sequence_files import box, flag_record, write_records, write_root, write_sequence
+from tests.data.stale_files import StaleFiles
 
 
 def config(root, **options) -> DataConfig:
@@ -225,3 +226,12 @@ def test_real_sequences_are_read(data_root):
     assert sizes == {"train": 837, "val": 260, "test": 575}
     test = build_index(root, "test")
     assert int((~test.visible).sum()) == 1
+
+
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+@pytest.mark.parametrize("ending", ["train", "groundtruth.txt"])
+def test_a_storage_that_is_away_is_no_fault_of_the_data(tmp_path, monkeypatch, ending, on_error):
+    config = DataConfig(root=str(write_root(tmp_path)), on_error=on_error)
+    StaleFiles(monkeypatch, ending)
+    with pytest.raises(OSError, match="Stale file handle"):
+        build_index(config, "train")

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from mtl.config.load import load
 from mtl.doctor.finding import Finding, Level
 from mtl.doctor.run import run_findings
 from mtl.models.build import build_model
 from mtl.models.model_file import save_model
 from tests.data.sequence_files import write_root, write_sequence
+from tests.data.stale_files import StaleFiles
 
 KEYS = ("training.batch_size=4", "training.samples_per_epoch=4", "evaluation.splits=[val]")
 
@@ -53,3 +56,13 @@ def test_weights_must_be_there_and_fit(tmp_path: Path) -> None:
     bad = found(tmp_path, data, f"model.init={tmp_path}/absent")["weights"]
     assert bad.level is Level.ERROR
     assert "absent does not exist" in bad.text
+
+
+def test_data_in_a_storage_that_is_away_is_an_error_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_root(tmp_path / "data")
+    StaleFiles(monkeypatch, "groundtruth.txt")
+    findings = found(tmp_path, f"data.root={root}")
+    assert findings["data"].level is Level.ERROR
+    assert "did not answer ([Errno 116] Stale file handle" in findings["data"].text

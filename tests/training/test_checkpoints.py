@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import builtins
+import errno
+import io
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow.fs
 import pytest
 
+from mtl import files
 from mtl.errors import CheckpointError
 from mtl.training.checkpoints import Checkpoints
 from mtl.training.manifest import MANIFEST
@@ -257,3 +263,40 @@ def test_a_run_is_finished_when_its_last_checkpoint_is_whole(tmp_path: Path) -> 
     assert folder.finished()
     (tmp_path / "a" / "checkpoints" / f"{NEWER}-final" / MANIFEST).unlink()
     assert not folder.finished()
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, victim: str, number: int, after: int = 0) -> None:
+    """Let opening the newest checkpoint's file fail so, but for the first times."""
+    opened: list[str] = []
+
+    def tried(file: Any, *args: Any, **kwargs: Any) -> Any:
+        if str(file).endswith(f"{NEWER}/{victim}"):
+            opened.append(victim)
+            if len(opened) > after:
+                raise OSError(number, os.strerror(number), str(file))
+        return builtins.open(file, *args, **kwargs)
+
+    monkeypatch.setattr(io, "open", tried)
+    monkeypatch.setattr(files, "open", tried, raising=False)
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.ETIMEDOUT, errno.ECONNRESET])
+@pytest.mark.parametrize(
+    ("victim", "after"), [(MANIFEST, 0), ("model.safetensors", 0), ("state.json", 2)]
+)
+def test_a_checkpoint_in_a_storage_that_is_away_is_not_damaged(
+    victim: str, after: int, number: int, two: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        answer(patch, victim, number, after)
+        with pytest.raises(OSError, match=os.strerror(number)):
+            checkpoints_in(two.parent).last()
+    assert checkpoints_in(two.parent).last().name == NEWER
+
+
+@pytest.mark.parametrize("victim", [MANIFEST, "model.safetensors"])
+def test_a_checkpoint_that_a_disk_cannot_read_means_the_state_before(
+    victim: str, two: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(monkeypatch, victim, errno.EIO)
+    assert_the_state_before(two, 0)

@@ -1,9 +1,13 @@
-"""What a set's folders hold, with sentences for what is missing."""
+"""What a set's folders hold, with sentences for what is missing.
+
+A storage that is away is not a folder that is missing: its `OSError` passes through.
+"""
 
 from __future__ import annotations
 
 from mtl.data.storage import Entry, is_plain_name, list_folder, read_bytes
 from mtl.errors import DataError
+from mtl.hiccups import is_hiccup
 
 
 def split_parts(split: str, key: str) -> list[str]:
@@ -30,6 +34,8 @@ def entries(place: str, what: str) -> dict[str, Entry]:
     try:
         return {entry.name: entry for entry in list_folder(place)}
     except OSError as error:
+        if is_hiccup(error):
+            raise
         raise DataError(
             f"{what} {place} cannot be read ({_reason(error)}); check path and permissions."
         ) from None
@@ -39,7 +45,9 @@ def subfolders(place: str) -> set[str]:
     """Names of the folders in a folder; none where it does not exist."""
     try:
         return {entry.name for entry in list_folder(place) if entry.is_folder}
-    except OSError:
+    except OSError as error:
+        if is_hiccup(error):
+            raise
         return set()
 
 
@@ -52,6 +60,8 @@ def read_listed(place: str, what: str, remedy: str) -> bytes:
     try:
         return read_bytes(place)
     except OSError as error:
+        if is_hiccup(error):
+            raise
         raise DataError(f"{what} {place} cannot be read ({_reason(error)}); {remedy}.") from None
 
 

@@ -44,12 +44,12 @@ class PictureFolder:
         self.num_frames: int | None = len(self._files)
 
     def frames(self) -> Iterator[Frame]:
-        """All pictures; one that cannot be decoded is a broken frame."""
+        """All pictures; one that cannot be read or decoded is a broken frame."""
         for number, file in enumerate(self._files, start=1):
             seconds = (number - 1) / self.rate
             try:
                 yield Frame(number, seconds, read_image(str(file), self._max_pixels))
-            except DataError as error:
+            except (DataError, OSError) as error:
                 yield Frame(number, seconds, None, str(error))
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from mtl.data.layouts.sequence_set import SequenceSet, detect_layout, open_seque
 from mtl.data.layouts.uav123 import PARTS
 from mtl.errors import DataError
 from tests.data.sequence_files import jpeg, picture, write_root
+from tests.data.stale_files import StaleFiles
 
 PICTURE = jpeg(picture(0))
 
@@ -231,3 +232,12 @@ def test_real_sequences_are_read_as_got10k_and_as_a_plain_folder(data_root: Path
         np.testing.assert_array_equal(ours.visible, same.visible)
         np.testing.assert_array_equal(ours.boxes_xywh, same.boxes_xywh)
         assert ours.frame_uris == same.frame_uris
+
+
+def test_a_storage_that_is_away_is_no_fault_of_the_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lasot(tmp_path, "boat-1")
+    StaleFiles(monkeypatch, "out_of_view.txt")
+    with pytest.raises(OSError, match="Stale file handle"):
+        open_sequences(str(tmp_path), "lasot", on_error="skip")

@@ -23,6 +23,7 @@ from mtl.data.clips import collate
 from mtl.data.unified.build import build_unified_index
 from mtl.data.unified.sampler import UnifiedSampler
 from mtl.errors import ConfigError, DataError
+from tests.data.stale_files import StaleFiles
 from tests.data.unified.set_files import (
     box,
     gradient,
@@ -238,3 +239,27 @@ def test_a_set_of_bad_images_is_given_up(tmp_path):
         file.write_bytes(b"no picture")
     with pytest.raises(DataError, match="50 cls images in a row cannot be used, the last because"):
         sampler(tmp_path, on_error="skip").sample(0)
+
+
+@pytest.mark.parametrize("ending", ["0.jpg", ".png", ".JPEG"], ids=LENGTHS)
+@pytest.mark.parametrize("training", [True, False])
+def test_a_storage_that_is_away_changes_no_sample(tmp_path, monkeypatch, ending, training):
+    write_sets(tmp_path)
+    want = sampler(tmp_path, training).sample(0)
+    maker = sampler(tmp_path, training, on_error="skip")
+    with monkeypatch.context() as patch:
+        StaleFiles(patch, ending, times=2)
+        assert equal(maker.sample(0), want)
+    StaleFiles(monkeypatch, ending)
+    with pytest.raises(OSError, match="Stale file handle"):
+        [maker.sample(number) for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    "ending", ["instances_train.json", "images", "train/JPEGImages", "train.txt", "cls/train"]
+)
+def test_a_set_in_a_storage_that_is_away_is_not_missing(tmp_path, monkeypatch, ending):
+    write_sets(tmp_path)
+    StaleFiles(monkeypatch, ending)
+    with pytest.raises(OSError, match="Stale file handle"):
+        sampler(tmp_path, on_error="skip")

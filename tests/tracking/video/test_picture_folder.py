@@ -8,6 +8,7 @@ import pytest
 from mtl.errors import DataError
 from mtl.tracking.video.picture_folder import PictureFolder
 from tests.data.sequence_files import jpeg, picture, png
+from tests.data.stale_files import StaleFiles
 
 
 def test_pictures_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
@@ -29,6 +30,18 @@ def test_a_broken_picture_is_a_broken_frame(tmp_path: Path) -> None:
     frames = list(PictureFolder(tmp_path, 10_000).frames())
     assert [frame.image is None for frame in frames] == [False, True, False]
     assert "1.jpg is cut off" in str(frames[1].problem)
+
+
+def test_a_picture_in_a_storage_that_is_away_is_a_broken_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        (tmp_path / f"{number}.jpg").write_bytes(jpeg(picture(number)))
+    folder = PictureFolder(tmp_path, 10_000)
+    StaleFiles(monkeypatch, "1.jpg")
+    frames = list(folder.frames())
+    assert [frame.image is None for frame in frames] == [False, True]
+    assert "Stale file handle" in str(frames[1].problem)
 
 
 def test_a_picture_with_too_many_pixels_is_not_decoded(tmp_path: Path) -> None:
