@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import optuna
 
@@ -12,6 +12,7 @@ from tune.budget import budget_of
 from tune.config import SearchConfig
 from tune.expression import Expression
 from tune.halving import Halving
+from tune.load import base_run
 from tune.metrics import epoch_metrics, final_metrics, is_loss, moves_early, require_reported
 from tune.parameters import ChoiceParameter, Parameter, StageShare, Values
 from tune.space import Space
@@ -31,6 +32,25 @@ class Goal(NamedTuple):
     """Of each objective, whether smaller is better."""
     watched: str
     """Metric compared at rungs."""
+
+
+def checked(search: SearchConfig) -> tuple[Space, Goal]:
+    """The space of a search over the run that its trials are, and what they are measured by.
+
+    At its end a trial evaluates the validation split where an objective asks for it, and nothing
+    else: other splits would cost every trial time, and the test split is not for choosing.
+
+    Raises:
+        ConfigError: names the key and what to write instead.
+    """
+    space = Space(search.space, base_run(search))
+    goal = check(search, space)
+    final = set(final_metrics(space.base))
+    splits = ("val",) if any(final & set(one.names) for one in goal.objectives) else ()
+    evaluation: Any = space.base.evaluation  # type: ignore[attr-defined]
+    changed = {"evaluation": evaluation.model_copy(update={"splits": splits})}
+    space.base = space.base.model_copy(update=changed)
+    return space, goal
 
 
 def check(search: SearchConfig, space: Space) -> Goal:

@@ -65,7 +65,7 @@ def _row(study: Study, trial: FrozenTrial) -> dict[str, Any]:
         for name in dict.fromkeys(name for line in lines for name in _metrics(line)):
             row[f"{split}/{name}"] = [_metrics(line).get(name) for line in lines]
     for line in outcome.lines:
-        if line["stage"] in ("tracking", "evaluation"):
+        if line["stage"] in ("tracking", "evaluation") and line["split"] == "val":
             row |= {f"final/{name}": value for name, value in _metrics(line).items()}
     return row
 

@@ -31,14 +31,13 @@ from mtl.doctor.weights import check_init
 from mtl.errors import ConfigError, RunExistsError
 from mtl.families import family_of
 from mtl.families.footprint import disk_need
-from tune.check import check
+from tune.check import checked
 from tune.config import SearchConfig
-from tune.load import base_run, changed_keys, load, preset_names, to_yaml
+from tune.load import changed_keys, load, preset_names, to_yaml
 from tune.plan import place, reads_own_data
 from tune.progress import ShownReruns, ShownStudy
 from tune.publish import final_words, publish
 from tune.ray_tune import run_trials
-from tune.space import Space
 from tune.study import Study
 from tune.warm_start import earlier_bests
 
@@ -137,9 +136,8 @@ def run_search(words: Sequence[str], at_end: ExitStack) -> None:
     search = resolve(words)
     folder = Path(search.storage) / str(search.name)
     check_folder(search, folder)
-    base = base_run(search)
-    space = Space(search.space, base)
-    goal = check(search, space)
+    space, goal = checked(search)
+    base = space.base
     check_init(base)
     warm = earlier_bests(search, space)
     console.print(f"search '{search.name}' in {folder}", markup=False)

@@ -25,7 +25,7 @@ from tune.check import Goal
 from tune.checkpoints import clear_checkpoints
 from tune.config import SearchConfig
 from tune.halving import Halving
-from tune.metrics import final_metrics, is_loss
+from tune.metrics import is_loss
 from tune.outcome import read_outcome
 from tune.parameters import Values
 from tune.space import Space
@@ -96,24 +96,13 @@ class Study:
                 self._end(trial, TrialState.FAIL, reason=str(error))
 
     def run(self, number: int, values: Values) -> RunConfig:
-        """The run of a trial; it is evaluated on the validation split where an objective asks."""
+        """The run of a trial."""
         return self.placed(values, f"trial-{number:05d}", "trials")
 
     def placed(self, values: Values, name: str, below: str, **changes: object) -> RunConfig:
         """A run with these values in the folder of the search."""
-        base = self.space.base
-        final = set(final_metrics(base))
-        asks = any(final & set(one.names) for one in self.goal.objectives)
-        splits = ("val",) if asks else ()
-        evaluation: Any = base.evaluation  # type: ignore[attr-defined]
-        return self.space.run(
-            values,
-            name=name,
-            storage=str(self.folder / below),
-            resume=False,
-            evaluation=evaluation.model_copy(update={"splits": splits}),
-            **changes,
-        )
+        storage = str(self.folder / below)
+        return self.space.run(values, name=name, storage=storage, resume=False, **changes)
 
     def told(self, number: int, epoch: int, metrics: dict[str, Any]) -> bool:
         """Note a trial's validation; returns whether the trial stops here."""

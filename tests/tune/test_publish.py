@@ -10,6 +10,7 @@ import pytest
 
 from mtl.config.load import load as load_run
 from tests.tune.made import carry_on, lines_of, study_of, write_lines
+from tune.load import base_run
 from tune.publish import publish
 from tune.reruns import Reruns, chosen, confirmed
 from tune.study import Study
@@ -58,7 +59,7 @@ def test_the_best_on_average_becomes_a_config_for_training(study: Study) -> None
     assert config.name is None
     params = study.optuna.trials[first.number].params
     assert config.loss.giou == params["giou"]  # type: ignore[attr-defined]
-    assert config.evaluation == study.space.base.evaluation  # type: ignore[attr-defined]
+    assert config.evaluation == base_run(study.search).evaluation  # type: ignore[attr-defined]
     assert config.seed == study.space.base.seed
 
 
@@ -90,6 +91,16 @@ def test_the_table_has_a_row_for_each_trial(study: Study) -> None:
         assert row["samples"] == 256 * row["epochs"]
         assert (row["objective/iou"] is None) == (row["state"] == "stopped")
         assert 0.01 <= row["parameter/cls_weight"] <= 1
+
+
+def test_the_table_has_the_validation_split_of_the_final_evaluation(tmp_path: Path) -> None:
+    study = study_of(tmp_path / "s", "trials=1", "objectives=[{value: ao}]", "halving.metric=iou")
+    carry_on(study, study.begin()[0], [0.1] * 6, ao=0.4)  # type: ignore[index]
+    lines = lines_of([0.1] * 6, ao=0.4)
+    write_lines(study.run_folder(0), [*lines, {**lines[-1], "split": "test", "ao": 0.9}])
+    publish(study)
+    (row,) = pyarrow.parquet.read_table(study.folder / "trials.parquet").to_pylist()
+    assert row["final/ao"] == row["objective/ao"] == 0.4
 
 
 def test_tensorboard_has_the_values_of_each_trial(study: Study) -> None:
