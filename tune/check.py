@@ -59,14 +59,19 @@ def check(search: SearchConfig, space: Space) -> Goal:
     Raises:
         ConfigError: names the key and what to write instead.
     """
+    runs = [space.base]
     for name, parameter in space.parameters.items():
-        _check_parameter(space, name, parameter)
+        runs += _probed(space, name, parameter)
     space.own()
-    runs = [space.base, *_combinations(space)]
-    return _goal(search, runs)
+    return _goal(search, runs + _combinations(space))
 
 
-def _check_parameter(space: Space, name: str, parameter: Parameter) -> None:
+def _probed(space: Space, name: str, parameter: Parameter) -> list[RunConfig]:
+    """The base run with the ends of a parameter's range.
+
+    Raises:
+        ConfigError: the parameter does not fit the run.
+    """
     for path in parameter.paths:
         _check_path(name, path, isinstance(parameter, StageShare))
     for other, wanted in parameter.when.items():
@@ -78,11 +83,13 @@ def _check_parameter(space: Space, name: str, parameter: Parameter) -> None:
                     f"space.{name}.when.{other}: {odd!r} is none of its choices, so the "
                     "parameter would not exist there; correct it."
                 )
+    runs = []
     for probe in parameter.probes():
         try:
-            space.run(space.with_condition(name, probe))
+            runs.append(space.run(space.with_condition(name, probe)))
         except ConfigError as error:
             raise ConfigError(f"space.{name} with value {probe}: {error}") from None
+    return runs
 
 
 def _goal(search: SearchConfig, runs: list[RunConfig]) -> Goal:

@@ -73,7 +73,8 @@ class Reruns:
         except ConfigError as error:
             self.failed(number, str(error))
             return
-        note = {"values": values, "epochs": outcome.epochs, "seconds": round(outcome.seconds, 3)}
+        spent = outcome.spent
+        note = {"values": values, "epochs": spent.epochs, "seconds": round(spent.seconds, 3)}
         self._note(number, note)
         clear_checkpoints(self._study.folder / "reruns" / str(run.name))
 

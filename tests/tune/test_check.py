@@ -112,6 +112,12 @@ def test_a_first_rung_inside_a_frozen_stage_may_compare_what_that_stage_moves() 
     assert checked("tracker", *words).watched == "loss/classification"
 
 
+def test_a_first_rung_within_the_greatest_share_of_teachers_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"until epoch 165, .* raise it above 0\.55"):
+        checked("unified", "halving.rungs=[0.55]")
+    assert checked("unified", "halving.rungs=[0.56]").watched == "score"
+
+
 def test_an_unknown_search_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'tracker'"):
         load("traker")

@@ -180,5 +180,4 @@ def test_the_final_evaluation_belongs_to_the_best_weights(tmp_path: Path) -> Non
     outcome = read_outcome(tmp_path / "run", study.space.base)
     assert outcome.metrics["iou"] == 0.6
     assert outcome.metrics["ao"] == 0.7
-    assert outcome.epochs == 3
-    assert outcome.seconds == 7.5
+    assert outcome.spent == (3, 7.5, 768)
