@@ -9,6 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from mtl.config.load import load as load_run
+from mtl.config.load import to_yaml
 from tests.tune.made import carry_on, lines_of, study_of, write_lines
 from tune.load import base_run
 from tune.publish import publish
@@ -64,10 +65,23 @@ def test_the_best_on_average_becomes_a_config_for_training(study: Study) -> None
 
 
 def test_the_run_itself_stays_best_where_no_trial_is_better_on_average(tmp_path: Path) -> None:
-    study = searched(tmp_path / "s", trials=4)
+    study = searched(tmp_path / "s", "scheduler=none", trials=4)
     best = next(trial.number for trial in study.best() if trial.number)
     rerun(study, {0: [0.6, 0.6, 0.6], best: [0.9, 0.4, 0.4]})
     assert chosen(study) == 0
+
+
+def test_the_best_of_a_search_over_a_resumed_run_is_a_new_run(tmp_path: Path) -> None:
+    old = load_run("demo", ["name=old", "resume=true"])
+    (tmp_path / "config.yaml").write_text(to_yaml(old))
+    words = [f"run={{preset: {tmp_path}/config.yaml}}", "halving.rungs=[0.8]", "trials=1"]
+    study = study_of(
+        tmp_path / "s", *words, "space={giou: {kind: float, path: loss.giou, low: 1, high: 3}}"
+    )
+    carry_on(study, study.begin()[0], [0.1] * 9)  # type: ignore[index]
+    publish(study)
+    best = load_run(str(study.folder / "best.yaml"))
+    assert (best.name, best.resume) == (None, False)
 
 
 def test_runs_with_other_seeds_are_not_trained_twice(tmp_path: Path) -> None:
