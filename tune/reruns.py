@@ -7,6 +7,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from optuna.trial import TrialState
+
 from mtl.config.run import RunConfig
 from mtl.errors import ConfigError
 from tune.checkpoints import clear_checkpoints
@@ -126,7 +128,8 @@ def _jobs(study: Study) -> list[tuple[int, int]]:
         return []
     best = [trial.number for trial in _ranked(study)]
     numbers = [number for number in best if number != 0][: reruns.top]
-    numbers = [0, *numbers] if 0 in best or study.search.objectives[1:] else numbers
+    if any(trial.number == 0 for trial in study.trials(TrialState.COMPLETE)):
+        numbers = [0, *numbers]
     seeds = [study.space.base.seed + 1 + k for k in range(reruns.seeds)]
     return [(number, seed) for seed in seeds for number in numbers]
 

@@ -71,6 +71,17 @@ def test_the_run_itself_stays_best_where_no_trial_is_better_on_average(tmp_path:
     assert chosen(study) == 0
 
 
+def test_a_run_whose_own_values_failed_is_not_trained_again(tmp_path: Path) -> None:
+    words = ["objectives=[{value: iou}, {value: 1 - iou}]", "scheduler=none", "trials=2"]
+    study = study_of(tmp_path / "s", *words)
+    study.failed(study.begin()[0], "no luck")  # type: ignore[index]
+    carry_on(study, study.begin()[0], [0.5] * 6)  # type: ignore[index]
+    rerun(study, {1: [0.5, 0.5, 0.5]})
+    assert [one.number for one in confirmed(study)] == [1]
+    publish(study)
+    assert "Trained again" in (study.folder / "search.html").read_text(encoding="utf-8")
+
+
 def test_the_best_of_a_search_over_a_resumed_run_is_a_new_run(tmp_path: Path) -> None:
     old = load_run("demo", ["name=old", "resume=true"])
     (tmp_path / "config.yaml").write_text(to_yaml(old))
