@@ -23,7 +23,7 @@ class Confirmed:
     number: int
     """Of the trial; 0 has the run's own values."""
     seeds: tuple[int, ...]
-    """Seeds whose runs came to their end."""
+    """Seeds that it is compared by."""
     values: tuple[float, ...]
     """The first objective of each."""
 
@@ -95,18 +95,23 @@ class Reruns:
 
 
 def confirmed(study: Study) -> list[Confirmed]:
-    """Trials that were trained again, the best on average first."""
-    found: dict[int, list[tuple[int, float]]] = {}
+    """Trials that were trained again, the best on average first.
+
+    They are compared over the seeds with which each of them came to its end; where a failure here
+    and there left no such seed, over those that each has.
+    """
+    found: dict[int, dict[int, float]] = {}
     for trial, seed in _jobs(study):
         note = study.optuna.user_attrs.get(_key(trial, seed), {})
         if "values" in note:
-            found.setdefault(trial, []).append((seed, note["values"][0]))
-    each = [
-        Confirmed(number, tuple(seed for seed, _ in pairs), tuple(value for _, value in pairs))
-        for number, pairs in found.items()
-    ]
+            found.setdefault(trial, {})[seed] = note["values"][0]
+    shared = set.intersection(*map(set, found.values())) if found else set()
+    each = []
+    for number, values in found.items():
+        seeds = tuple(seed for seed in values if seed in shared or not shared)
+        each.append(Confirmed(number, seeds, tuple(values[seed] for seed in seeds)))
     sign = 1.0 if study.goal.minimize[0] else -1.0
-    return sorted(each, key=lambda one: (-len(one.seeds), sign * one.mean, one.number))
+    return sorted(each, key=lambda one: (sign * one.mean, one.number))
 
 
 def chosen(study: Study) -> int | None:

@@ -41,6 +41,12 @@ def rerun(study: Study, values: dict[int, list[float]]) -> None:
         again.finished(number)
 
 
+def fails(study: Study, trial: int, seed: int) -> None:
+    """Note that a trial with one of the seeds 1, 2, 3 was lost."""
+    key = f"rerun/{trial}/{study.space.base.seed + seed}"
+    study.optuna.set_user_attr(key, {"reason": "its process was lost"})
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     study = searched(tmp_path_factory.mktemp("s") / "made")
@@ -69,6 +75,26 @@ def test_the_run_itself_stays_best_where_no_trial_is_better_on_average(tmp_path:
     best = next(trial.number for trial in study.best() if trial.number)
     rerun(study, {0: [0.6, 0.6, 0.6], best: [0.9, 0.4, 0.4]})
     assert chosen(study) == 0
+
+
+def test_a_trial_is_not_worse_for_a_run_that_was_lost(tmp_path: Path) -> None:
+    study = searched(tmp_path / "s", "scheduler=none", trials=4)
+    best = next(trial.number for trial in study.best() if trial.number)
+    rerun(study, {0: [0.6, 0.5, 0.4], best: [0.5, 0.4, 0.9]})
+    fails(study, 0, seed=3)
+    first, second = confirmed(study)
+    assert (first.number, first.values) == (0, (0.6, 0.5))
+    assert second.values == (0.5, 0.4)
+    assert chosen(study) == 0
+
+
+def test_trials_that_share_no_seed_are_compared_over_their_own(tmp_path: Path) -> None:
+    study = searched(tmp_path / "s", "scheduler=none", "reruns.seeds=2", trials=4)
+    best = next(trial.number for trial in study.best() if trial.number)
+    rerun(study, {0: [0.6, 0.5], best: [0.5, 0.8]})
+    fails(study, 0, seed=2)
+    fails(study, best, seed=1)
+    assert [one.values for one in confirmed(study)] == [(0.8,), (0.6,)]
 
 
 def test_a_run_whose_own_values_failed_is_not_trained_again(tmp_path: Path) -> None:
