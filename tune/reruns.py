@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 from mtl.config.run import RunConfig
 from mtl.errors import ConfigError
 from tune.checkpoints import clear_checkpoints
+from tune.config import SearchConfig
 from tune.outcome import read_outcome
 from tune.study import Study
 
@@ -92,6 +93,19 @@ class Reruns:
 
     def _note(self, number: int, note: dict[str, Any]) -> None:
         self._study.optuna.set_user_attr(_key(*self._begun[number]), note)
+
+
+def runs_left(search: SearchConfig, study: Study | None) -> int:
+    """Trials and runs with other seeds that a search has still to train.
+
+    Args:
+        search: as it is to go on.
+        study: of it; none: it is new.
+    """
+    if study and not study.left:
+        return len(Reruns(study).left)
+    trials = study.left if study else search.trials
+    return trials + ((search.reruns.top + 1) * search.reruns.seeds if search.reruns.top else 0)
 
 
 def confirmed(study: Study) -> list[Confirmed]:

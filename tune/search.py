@@ -38,6 +38,7 @@ from tune.plan import place, reads_own_data
 from tune.progress import ShownReruns, ShownStudy
 from tune.publish import final_words, publish
 from tune.ray_tune import run_trials
+from tune.reruns import runs_left
 from tune.study import Study
 from tune.warm_start import earlier_bests
 
@@ -146,7 +147,8 @@ def run_search(words: Sequence[str], at_end: ExitStack) -> None:
     joined = connect(base, at_end)
     space.base = with_gpus(base)
     check_resources(space.base)
-    placement = place(search, space.base, indices, folder.parent, console)
+    left = runs_left(search, Study(folder, search, space, goal) if search.resume else None)
+    placement = place(search, space.base, indices, folder.parent, left, console)
     if joined:
         placed = space.base.model_copy(update={"storage": search.storage})
         check_run_on_nodes(placed, disk_need(base, indices))

@@ -13,7 +13,7 @@ from mtl.config.load import to_yaml
 from tests.tune.made import carry_on, lines_of, study_of, write_lines
 from tune.load import base_run
 from tune.publish import publish
-from tune.reruns import Reruns, chosen, confirmed
+from tune.reruns import Reruns, chosen, confirmed, runs_left
 from tune.study import Study
 
 
@@ -131,6 +131,17 @@ def test_runs_with_other_seeds_are_not_trained_twice(tmp_path: Path) -> None:
     again.finished(begun[0])
     assert len(Reruns(study).left) == asked - 1
     assert begun[1].seed == study.space.base.seed + 1
+
+
+def test_a_search_has_left_what_it_did_not_train(tmp_path: Path) -> None:
+    words = ["trials=3", "scheduler=none", "reruns.top=1", "reruns.seeds=2"]
+    study = study_of(tmp_path / "s", *words)
+    assert runs_left(study.search, None) == 3 + 4
+    for left in (2 + 4, 1 + 4, 4):
+        carry_on(study, study.begin()[0], [0.1] * 6)  # type: ignore[index]
+        assert runs_left(study.search, study) == left
+    rerun(study, {0: [0.1, 0.2], 1: [0.1, 0.2]})
+    assert runs_left(study.search, study) == 0
 
 
 def test_the_table_has_a_row_for_each_trial(study: Study) -> None:
