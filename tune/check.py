@@ -11,6 +11,7 @@ from mtl.errors import ConfigError
 from tune.budget import budget_of
 from tune.config import SearchConfig
 from tune.expression import Expression
+from tune.fixed import require_equal, require_free
 from tune.halving import Halving
 from tune.load import base_run
 from tune.metrics import epoch_metrics, final_metrics, is_loss, moves_early, require_reported
@@ -19,8 +20,6 @@ from tune.space import Space
 
 COMBINATIONS = 32
 """Trials drawn by chance to see whether values fit each other."""
-FIXED = ("name", "storage", "resume", "training.samples_per_epoch", "cluster", "model.family")
-"""Keys that must be equal in all trials, or the trials could not be compared or placed."""
 
 
 class Goal(NamedTuple):
@@ -89,6 +88,7 @@ def _probed(space: Space, name: str, parameter: Parameter) -> list[RunConfig]:
             runs.append(space.run(space.with_condition(name, probe)))
         except ConfigError as error:
             raise ConfigError(f"space.{name} with value {probe}: {error}") from None
+        require_equal(space.base, runs[-1], f"space.{name}")
     return runs
 
 
@@ -144,9 +144,7 @@ def _check_path(name: str, path: str, shares: bool) -> None:
             f"space.{name}: {path} would give trials different lengths; use kind: stage_share, "
             "which keeps the sum of two stages' epochs."
         )
-    for fixed in FIXED:
-        if path == fixed or path.startswith(f"{fixed}."):
-            raise ConfigError(f"space.{name}: {path} must be equal in all trials; set run.{path}.")
+    require_free(path, f"space.{name}")
 
 
 def _combinations(space: Space) -> list[RunConfig]:

@@ -57,6 +57,10 @@ def test_the_tracker_search_fits_every_tracker(run: str) -> None:
             "training.samples_per_epoch must be equal in all trials",
         ),
         (
+            ["space.x={kind: choice, path: training, choices: {a: {}, b: {val_samples: 9}}}"],
+            "space.x: training.samples_per_epoch must be equal in all trials, but one of the values",
+        ),
+        (
             [
                 "space.m={kind: choice, path: mode, choices: [mtl_hard, mtl_soft]}",
                 "space.x={kind: float, path: loss.l1, low: 1, high: 9, when: {m: mtl_hrad}}",
@@ -94,6 +98,31 @@ def test_a_wrong_search_is_refused_with_one_sentence(words: list[str], message: 
         checked("demo", *words)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("seed", "training.val_samples", "evaluation.max_sequences", "checkpoint.metric"),
+        *("diagnostics.gradients_every", "data.synthetic.val_sequences", "data.min_frames"),
+    ],
+)
+def test_what_trials_are_compared_by_cannot_be_searched(path: str) -> None:
+    with pytest.raises(ConfigError, match=f"{path} must be equal in all trials; set run.{path}"):
+        checked("demo", f"space.x={{kind: int, path: {path}, low: 1, high: 90}}")
+
+
+@pytest.mark.parametrize(
+    ("preset", "parameter"),
+    [
+        ("demo", "kind: choice, path: data.weighted_sampling, choices: [true, false]"),
+        ("demo", "kind: int, path: data.synthetic.train_sequences, low: 20, high: 60"),
+        ("unified_demo", "kind: int, path: data.synthetic.train_images, low: 60, high: 240"),
+        ("unified_demo", "kind: choice, path: data.sizes.det, choices: [96, 128]"),
+    ],
+)
+def test_what_only_training_sees_can_be_searched(preset: str, parameter: str) -> None:
+    assert checked(preset, f"space.x={{{parameter}}}").objectives
 
 
 def test_a_first_rung_inside_a_frozen_stage_is_refused() -> None:
