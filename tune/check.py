@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, NamedTuple
 
 import optuna
@@ -61,6 +62,7 @@ def check(search: SearchConfig, space: Space) -> Goal:
     runs = [space.base]
     for name, parameter in space.parameters.items():
         runs += _probed(space, name, parameter)
+    _check_apart(space)
     space.own()
     return _goal(search, runs + _combinations(space))
 
@@ -73,15 +75,16 @@ def _probed(space: Space, name: str, parameter: Parameter) -> list[RunConfig]:
     """
     for path in parameter.paths:
         _check_path(name, path, isinstance(parameter, StageShare))
-    for other, wanted in parameter.when.items():
+    for other in parameter.when:
         parent = space.parameters[other]
-        if isinstance(parent, ChoiceParameter):
-            options = wanted if isinstance(wanted, list) else [wanted]
-            for odd in (option for option in options if option not in parent.choices):
-                raise ConfigError(
-                    f"space.{name}.when.{other}: {odd!r} is none of its choices, so the "
-                    "parameter would not exist there; correct it."
-                )
+        for odd in (value for value in parameter.wanted(other) if not parent.takes(value)):
+            none = (
+                "none of its choices" if isinstance(parent, ChoiceParameter) else "not in its range"
+            )
+            raise ConfigError(
+                f"space.{name}.when.{other}: {odd!r} is {none}, so the parameter would not exist "
+                "there; correct it."
+            )
     runs = []
     for probe in parameter.probes():
         try:
@@ -90,6 +93,16 @@ def _probed(space: Space, name: str, parameter: Parameter) -> list[RunConfig]:
             raise ConfigError(f"space.{name} with value {probe}: {error}") from None
         require_equal(space.base, runs[-1], f"space.{name}")
     return runs
+
+
+def _check_apart(space: Space) -> None:
+    """Refuse two parameters of a trial that decide the same, of which one would be lost."""
+    for (name, one), (other, two) in itertools.combinations(space.parameters.items(), 2):
+        if set(one.paths) == set(two.paths) and not one.excludes(two):
+            raise ConfigError(
+                f"space.{name} and space.{other} both decide {one.paths[0]}; leave one out, or "
+                "give them a when: that never holds for both."
+            )
 
 
 def _goal(search: SearchConfig, runs: list[RunConfig]) -> Goal:

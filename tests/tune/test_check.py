@@ -58,7 +58,7 @@ def test_the_tracker_search_fits_every_tracker(run: str) -> None:
         ),
         (
             ["space.x={kind: choice, path: training, choices: {a: {}, b: {val_samples: 9}}}"],
-            "space.x: training.samples_per_epoch must be equal in all trials, but one of the values",
+            "space.x: training.samples_per_epoch must be equal in all trials, but one",
         ),
         (
             [
@@ -66,6 +66,29 @@ def test_the_tracker_search_fits_every_tracker(run: str) -> None:
                 "space.x={kind: float, path: loss.l1, low: 1, high: 9, when: {m: mtl_hrad}}",
             ],
             "space.x.when.m: 'mtl_hrad' is none of its choices",
+        ),
+        (
+            ["space.x={kind: float, path: loss.l1, low: 1, high: 9, when: {head_width: 9999}}"],
+            "space.x.when.head_width: 9999 is not in its range",
+        ),
+        (
+            ["space.x={kind: float, path: loss.l1, low: 1, high: 9, when: {dropout: high}}"],
+            "space.x.when.dropout: 'high' is not in its range",
+        ),
+        (
+            [
+                "space.x={kind: float, path: loss.l1, low: 1, high: 9, "
+                "when: {head_width: [64, 9.5]}}"
+            ],
+            "space.x.when.head_width: 9.5 is not in its range",
+        ),
+        (
+            ["space.x={kind: float, path: loss.giou, low: 1, high: 3}"],
+            "space.giou and space.x both decide loss.giou; leave one out",
+        ),
+        (
+            ["space.x={kind: stage_share, stages: [full, head], low: 0.5, high: 1.0}"],
+            "space.head_share and space.x both decide stages.head.epochs",
         ),
         (
             [
@@ -123,6 +146,14 @@ def test_what_trials_are_compared_by_cannot_be_searched(path: str) -> None:
 )
 def test_what_only_training_sees_can_be_searched(preset: str, parameter: str) -> None:
     assert checked(preset, f"space.x={{{parameter}}}").objectives
+
+
+def test_parameters_of_one_key_may_take_turns() -> None:
+    where = "kind: float, path: loss.l1, low: 1"
+    words = ["space.m={kind: choice, path: mode, choices: [mtl_hard, mtl_soft]}"]
+    words += [f"space.a={{{where}, high: 9, when: {{m: mtl_hard}}}}"]
+    words += [f"space.b={{{where}, high: 5, when: {{m: mtl_soft}}}}"]
+    assert checked("demo", *words).objectives
 
 
 def test_a_first_rung_inside_a_frozen_stage_is_refused() -> None:
