@@ -33,8 +33,7 @@ def budget_of(config: RunConfig) -> Budget:
         ConfigError: it needs teachers and has no epochs to train them.
     """
     prepared = family_of(config).prepared()
-    first = family_of(prepared).first()
-    before = max((plan_of(run).num_epochs for run in first), default=0)
+    before = max((budget_of(run).total for run in family_of(prepared).first()), default=0)
     plan = plan_of(config)
     start = plan.stages[-1].first_epoch if plan.stages else 0
     return Budget(before, plan.num_epochs, before + start)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import itertools
+from typing import Any, NamedTuple
 
 import optuna
 
@@ -11,15 +12,15 @@ from mtl.errors import ConfigError
 from tune.budget import budget_of
 from tune.config import SearchConfig
 from tune.expression import Expression
+from tune.fixed import require_equal, require_free
 from tune.halving import Halving
+from tune.load import base_run
 from tune.metrics import epoch_metrics, final_metrics, is_loss, moves_early, require_reported
 from tune.parameters import ChoiceParameter, Parameter, StageShare, Values
 from tune.space import Space
 
 COMBINATIONS = 32
 """Trials drawn by chance to see whether values fit each other."""
-FIXED = ("name", "storage", "resume", "training.samples_per_epoch", "cluster", "model.family")
-"""Keys that must be equal in all trials, or the trials could not be compared or placed."""
 
 
 class Goal(NamedTuple):
@@ -33,36 +34,75 @@ class Goal(NamedTuple):
     """Metric compared at rungs."""
 
 
+def checked(search: SearchConfig) -> tuple[Space, Goal]:
+    """The space of a search over the run that its trials are, and what they are measured by.
+
+    At its end a trial evaluates the validation split where an objective asks for it, and nothing
+    else: other splits would cost every trial time, and the test split is not for choosing.
+
+    Raises:
+        ConfigError: names the key and what to write instead.
+    """
+    space = Space(search.space, base_run(search))
+    goal = check(search, space)
+    final = set(final_metrics(space.base))
+    splits = ("val",) if any(final & set(one.names) for one in goal.objectives) else ()
+    evaluation: Any = space.base.evaluation  # type: ignore[attr-defined]
+    changed = {"evaluation": evaluation.model_copy(update={"splits": splits})}
+    space.base = space.base.model_copy(update=changed)
+    return space, goal
+
+
 def check(search: SearchConfig, space: Space) -> Goal:
     """Refuse a space that does not fit the run, and metrics that not every trial reports.
 
     Raises:
         ConfigError: names the key and what to write instead.
     """
+    runs = [space.base]
     for name, parameter in space.parameters.items():
-        _check_parameter(space, name, parameter)
+        runs += _probed(space, name, parameter)
+    _check_apart(space)
     space.own()
-    runs = [space.base, *_combinations(space)]
-    return _goal(search, runs)
+    return _goal(search, runs + _combinations(space))
 
 
-def _check_parameter(space: Space, name: str, parameter: Parameter) -> None:
+def _probed(space: Space, name: str, parameter: Parameter) -> list[RunConfig]:
+    """The base run with the ends of a parameter's range.
+
+    Raises:
+        ConfigError: the parameter does not fit the run.
+    """
     for path in parameter.paths:
         _check_path(name, path, isinstance(parameter, StageShare))
-    for other, wanted in parameter.when.items():
+    for other in parameter.when:
         parent = space.parameters[other]
-        if isinstance(parent, ChoiceParameter):
-            options = wanted if isinstance(wanted, list) else [wanted]
-            for odd in (option for option in options if option not in parent.choices):
-                raise ConfigError(
-                    f"space.{name}.when.{other}: {odd!r} is none of its choices, so the "
-                    "parameter would not exist there; correct it."
-                )
+        for odd in (value for value in parameter.wanted(other) if not parent.takes(value)):
+            none = (
+                "none of its choices" if isinstance(parent, ChoiceParameter) else "not in its range"
+            )
+            raise ConfigError(
+                f"space.{name}.when.{other}: {odd!r} is {none}, so the parameter would not exist "
+                "there; correct it."
+            )
+    runs = []
     for probe in parameter.probes():
         try:
-            space.run(space.with_condition(name, probe))
+            runs.append(space.run(space.with_condition(name, probe)))
         except ConfigError as error:
             raise ConfigError(f"space.{name} with value {probe}: {error}") from None
+        require_equal(space.base, runs[-1], f"space.{name}")
+    return runs
+
+
+def _check_apart(space: Space) -> None:
+    """Refuse two parameters of a trial that decide the same, of which one would be lost."""
+    for (name, one), (other, two) in itertools.combinations(space.parameters.items(), 2):
+        if set(one.paths) == set(two.paths) and not one.excludes(two):
+            raise ConfigError(
+                f"space.{name} and space.{other} both decide {one.paths[0]}; leave one out, or "
+                "give them a when: that never holds for both."
+            )
 
 
 def _goal(search: SearchConfig, runs: list[RunConfig]) -> Goal:
@@ -117,9 +157,7 @@ def _check_path(name: str, path: str, shares: bool) -> None:
             f"space.{name}: {path} would give trials different lengths; use kind: stage_share, "
             "which keeps the sum of two stages' epochs."
         )
-    for fixed in FIXED:
-        if path == fixed or path.startswith(f"{fixed}."):
-            raise ConfigError(f"space.{name}: {path} must be equal in all trials; set run.{path}.")
+    require_free(path, f"space.{name}")
 
 
 def _combinations(space: Space) -> list[RunConfig]:

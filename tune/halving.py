@@ -24,6 +24,7 @@ class Halving:
             brackets: whether trials take turns in starting at a later rung (Hyperband).
         """
         self.epochs = tuple(max(1, math.ceil(share * total - 1e-9)) for share in config.rungs)
+        self._total = total
         self._factor = config.reduction_factor
         self._brackets = len(self.epochs) + 1 if brackets else 1
 
@@ -32,8 +33,11 @@ class Halving:
         return trial % self._brackets
 
     def stops_at(self, trial: int, epoch: int) -> bool:
-        """Whether a trial is looked at after this epoch. The first trial, the yardstick, never."""
-        return trial > 0 and epoch in self.epochs[self.bracket(trial) :]
+        """Whether a trial is looked at after this epoch.
+
+        Never the first trial, which is the yardstick, and none after its last epoch.
+        """
+        return trial > 0 and epoch < self._total and epoch in self.epochs[self.bracket(trial) :]
 
     def passes(self, value: float, others: Iterable[float], minimize: bool) -> bool:
         """Whether a value is among the best of those at its rung, itself included."""

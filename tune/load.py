@@ -44,7 +44,7 @@ def to_yaml(search: SearchConfig) -> str:
 
 
 def base_run(search: SearchConfig) -> RunConfig:
-    """The run that a search varies.
+    """The run that a search varies; of a `preset` that is a run's config, a new run like it.
 
     Raises:
         ConfigError: there is no such preset or file, or the schema refuses a change.
@@ -54,7 +54,7 @@ def base_run(search: SearchConfig) -> RunConfig:
     for key in ("name", "storage", "resume"):
         if key in changes:
             raise ConfigError(f"run.{key} is the search's own; set {key}= instead.")
-    plain = load_run(str(preset)).model_dump(mode="json")
+    plain = load_run(str(preset)).model_dump(mode="json") | {"name": None, "resume": False}
     return validate(merged(plain, changes), "run of the search")
 
 

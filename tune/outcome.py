@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mtl.config.run import RunConfig
+from mtl.report.metrics import FINAL_STAGES
 from mtl.training.loop import is_better
 
 Line = dict[str, Any]
+
+
+class Spent(NamedTuple):
+    """What a run took so far, with the runs below its folder that it learns from."""
+
+    epochs: int
+    """Epochs trained, as `tune.budget` counts them: teachers train beside each other."""
+    seconds: float
+    """Time trained and evaluated."""
+    samples: int
+    """Training samples."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +32,10 @@ class Outcome:
 
     metrics: dict[str, float]
     """Validation metrics of the best weights, and of their final evaluation where there was one."""
-    epochs: int
-    """Epochs trained."""
-    seconds: float
-    """Time trained and evaluated."""
+    before: int
+    """Epochs of the runs that it learns from."""
+    spent: Spent
+    """What it took, those runs included."""
     lines: tuple[Line, ...]
     """All lines of its metrics."""
 
@@ -32,10 +45,8 @@ def read_outcome(run_folder: Path, config: RunConfig) -> Outcome:
 
     The best weights are those that the run keeps: by `checkpoint.metric`, the first of equals.
     """
-    file = run_folder / "metrics.jsonl"
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
-    lines = [json.loads(line) for line in text.splitlines()]
-    final = [line for line in lines if line["stage"] in ("tracking", "evaluation")]
+    lines = _lines(run_folder)
+    final = [line for line in lines if line["stage"] in FINAL_STAGES]
     epochs = [line for line in lines if line not in final]
     best: Line = {}
     for line in (line for line in epochs if line["split"] == "val"):
@@ -47,10 +58,35 @@ def read_outcome(run_folder: Path, config: RunConfig) -> Outcome:
             found |= line
     return Outcome(
         {k: v for k, v in found.items() if isinstance(v, (int, float)) and k not in PLACE},
-        max((line["epoch"] for line in epochs), default=0),
-        max((line["seconds"] for line in lines), default=0.0),
+        _before([_spent(folder) for folder in _earlier(run_folder)]),
+        _spent(run_folder),
         tuple(lines),
     )
+
+
+def _spent(run_folder: Path) -> Spent:
+    lines = _lines(run_folder)
+    earlier = [_spent(folder) for folder in _earlier(run_folder)]
+    return Spent(
+        _before(earlier) + max((line["epoch"] for line in lines), default=0),
+        sum(one.seconds for one in earlier) + max((line["seconds"] for line in lines), default=0.0),
+        sum(one.samples for one in earlier) + max((line["samples"] for line in lines), default=0),
+    )
+
+
+def _before(earlier: Sequence[Spent]) -> int:
+    return max((one.epochs for one in earlier), default=0)
+
+
+def _earlier(run_folder: Path) -> list[Path]:
+    """The runs that a run learns from: its teachers, or the phase before it."""
+    return [folder for kind in ("teachers", "before") for folder in run_folder.glob(f"{kind}/*")]
+
+
+def _lines(run_folder: Path) -> list[Line]:
+    file = run_folder / "metrics.jsonl"
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    return [json.loads(line) for line in text.splitlines()]
 
 
 PLACE = ("epoch", "stage", "split", "step", "samples", "seconds")

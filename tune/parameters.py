@@ -7,9 +7,10 @@ it may take, and under which values of other parameters it exists at all.
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Annotated, Any, Literal
 
-from optuna.trial import BaseTrial
+from optuna.trial import BaseTrial, FixedTrial
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from mtl.config.base import Config
@@ -30,6 +31,28 @@ class Parameter(Config):
     def suggest(self, trial: BaseTrial, name: str) -> Scalar:
         """This trial's value, of the sampler's choice."""
         raise NotImplementedError
+
+    def takes(self, value: Scalar) -> bool:
+        """Whether a sampler could draw this value."""
+        trial = FixedTrial({"it": value})
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of what is out of the range, which is asked
+                self.suggest(trial, "it")
+        except (TypeError, ValueError):
+            return False
+        distribution = trial.distributions["it"]
+        return distribution._contains(distribution.to_internal_repr(value))
+
+    def wanted(self, other: str) -> list[Scalar]:
+        """Values of another parameter under which this one exists."""
+        values = self.when[other]
+        return values if isinstance(values, list) else [values]
+
+    def excludes(self, other: Parameter) -> bool:
+        """Whether two parameters never exist in one trial."""
+        shared = self.when.keys() & other.when.keys()
+        return any(not set(self.wanted(name)) & set(other.wanted(name)) for name in shared)
 
     def own(self, run: dict[str, Any], name: str) -> Scalar:
         """The value that the plain values of a run have.

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from mtl.config.run import RunConfig
 from mtl.families import Indices
-from mtl.families.footprint import num_parameters
+from mtl.families.footprint import disk_need
 from tune.config import SearchConfig
 from tune.footprint import batch_bytes, index_bytes
 from tune.placement import Placement, check_disk, check_object_store, place_trials
@@ -18,9 +18,22 @@ from tune.space import Space
 
 
 def place(
-    search: SearchConfig, base: RunConfig, indices: Indices, storage: Path, console: Console
+    search: SearchConfig,
+    base: RunConfig,
+    indices: Indices,
+    storage: Path,
+    left: int,
+    console: Console,
 ) -> Placement:
     """Place a search's trials, and tell how; nothing has been started or written yet.
+
+    Args:
+        search: whose trials they are.
+        base: the run that they vary, its GPUs decided.
+        indices: of its data.
+        storage: folder of the search folders.
+        left: trials and runs with other seeds that are still to be trained.
+        console: takes the arithmetic.
 
     Raises:
         ResourceError: the cluster, its object store or the disk is too small; gives the arithmetic.
@@ -28,13 +41,13 @@ def place(
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     placement = place_trials(nodes, base.cluster, search.concurrent_trials, search.trials)
     existing = next(path for path in (storage, *storage.parents) if path.exists())
-    reruns = (search.reruns.top + 1) * search.reruns.seeds if search.reruns.top else 0
+    one = disk_need(base, indices)
     disk = check_disk(
         shutil.disk_usage(existing).free,
-        num_parameters(base, indices),
-        base.checkpoint.keep,
-        placement.concurrent,
-        search.trials + reruns,
+        one.parameters,
+        one.keep,
+        one.training * min(placement.concurrent, left),
+        one.runs * left,
     )
     have = ray.cluster_resources().get("object_store_memory", 0.0) - index_bytes(indices)
     store = check_object_store(

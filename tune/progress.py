@@ -68,7 +68,8 @@ class ShownStudy:
 
     def told(self, number: int, epoch: int, metrics: dict[str, Any]) -> bool:
         """See `Source.told`."""
-        self._running[number] = (epoch, metrics.get(self._study.goal.watched))
+        epochs = self._study.epochs_by(number, epoch)
+        self._running[number] = (epochs, metrics.get(self._study.goal.watched))
         self._show()
         return self._study.told(number, epoch, metrics)
 

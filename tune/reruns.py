@@ -7,9 +7,12 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from optuna.trial import TrialState
+
 from mtl.config.run import RunConfig
 from mtl.errors import ConfigError
 from tune.checkpoints import clear_checkpoints
+from tune.config import SearchConfig
 from tune.outcome import read_outcome
 from tune.study import Study
 
@@ -21,7 +24,7 @@ class Confirmed:
     number: int
     """Of the trial; 0 has the run's own values."""
     seeds: tuple[int, ...]
-    """Seeds whose runs came to their end."""
+    """Seeds that it is compared by."""
     values: tuple[float, ...]
     """The first objective of each."""
 
@@ -73,7 +76,8 @@ class Reruns:
         except ConfigError as error:
             self.failed(number, str(error))
             return
-        note = {"values": values, "epochs": outcome.epochs, "seconds": round(outcome.seconds, 3)}
+        spent = outcome.spent
+        note = {"values": values, "epochs": spent.epochs, "seconds": round(spent.seconds, 3)}
         self._note(number, note)
         clear_checkpoints(self._study.folder / "reruns" / str(run.name))
 
@@ -91,19 +95,37 @@ class Reruns:
         self._study.optuna.set_user_attr(_key(*self._begun[number]), note)
 
 
+def runs_left(search: SearchConfig, study: Study | None) -> int:
+    """Trials and runs with other seeds that a search has still to train.
+
+    Args:
+        search: as it is to go on.
+        study: of it; none: it is new.
+    """
+    if study and not study.left:
+        return len(Reruns(study).left)
+    trials = study.left if study else search.trials
+    return trials + ((search.reruns.top + 1) * search.reruns.seeds if search.reruns.top else 0)
+
+
 def confirmed(study: Study) -> list[Confirmed]:
-    """Trials that were trained again, the best on average first."""
-    found: dict[int, list[tuple[int, float]]] = {}
+    """Trials that were trained again, the best on average first.
+
+    They are compared over the seeds with which each of them came to its end; where a failure here
+    and there left no such seed, over those that each has.
+    """
+    found: dict[int, dict[int, float]] = {}
     for trial, seed in _jobs(study):
         note = study.optuna.user_attrs.get(_key(trial, seed), {})
         if "values" in note:
-            found.setdefault(trial, []).append((seed, note["values"][0]))
-    each = [
-        Confirmed(number, tuple(seed for seed, _ in pairs), tuple(value for _, value in pairs))
-        for number, pairs in found.items()
-    ]
+            found.setdefault(trial, {})[seed] = note["values"][0]
+    shared = set.intersection(*map(set, found.values())) if found else set()
+    each = []
+    for number, values in found.items():
+        seeds = tuple(seed for seed in values if seed in shared or not shared)
+        each.append(Confirmed(number, seeds, tuple(values[seed] for seed in seeds)))
     sign = 1.0 if study.goal.minimize[0] else -1.0
-    return sorted(each, key=lambda one: (-len(one.seeds), sign * one.mean, one.number))
+    return sorted(each, key=lambda one: (sign * one.mean, one.number))
 
 
 def chosen(study: Study) -> int | None:
@@ -125,7 +147,8 @@ def _jobs(study: Study) -> list[tuple[int, int]]:
         return []
     best = [trial.number for trial in _ranked(study)]
     numbers = [number for number in best if number != 0][: reruns.top]
-    numbers = [0, *numbers] if 0 in best or study.search.objectives[1:] else numbers
+    if any(trial.number == 0 for trial in study.trials(TrialState.COMPLETE)):
+        numbers = [0, *numbers]
     seeds = [study.space.base.seed + 1 + k for k in range(reruns.seeds)]
     return [(number, seed) for seed in seeds for number in numbers]
 

@@ -23,7 +23,7 @@ def write_trials(study: Study) -> None:
 
     Columns: trial, state (finished, stopped, failed), reason, seconds, epochs, samples (the cost,
     whatever the machine), objective/<expression>, parameter/<name>, final/<metric>, and lists over
-    the epochs: epoch, train/<metric>, val/<metric>.
+    the epochs: epoch, train/<metric>, val/<metric>. Teachers that a trial trains count as well.
     """
     rows = [_row(study, trial) for trial in study.trials(*STATE_WORDS)]
     names = dict.fromkeys(name for row in rows for name in row)
@@ -45,9 +45,9 @@ def _row(study: Study, trial: FrozenTrial) -> dict[str, Any]:
         "trial": trial.number,
         "state": STATE_WORDS[trial.state],
         "reason": trial.user_attrs.get("reason"),
-        "seconds": float(outcome.seconds),
-        "epochs": outcome.epochs,
-        "samples": max((line["samples"] for line in outcome.lines), default=0),
+        "seconds": float(outcome.spent.seconds),
+        "epochs": outcome.spent.epochs,
+        "samples": outcome.spent.samples,
     }
     values = trial.values if trial.state is TrialState.COMPLETE else [None] * 9
     for expression, value in zip(study.goal.objectives, values, strict=False):
@@ -61,11 +61,11 @@ def _row(study: Study, trial: FrozenTrial) -> dict[str, Any]:
             if line["split"] == split and line["stage"] not in ("tracking", "evaluation")
         ]
         if split == "val":
-            row["epoch"] = [line["epoch"] for line in lines]
+            row["epoch"] = [outcome.before + line["epoch"] for line in lines]
         for name in dict.fromkeys(name for line in lines for name in _metrics(line)):
             row[f"{split}/{name}"] = [_metrics(line).get(name) for line in lines]
     for line in outcome.lines:
-        if line["stage"] in ("tracking", "evaluation"):
+        if line["stage"] in ("tracking", "evaluation") and line["split"] == "val":
             row |= {f"final/{name}": value for name, value in _metrics(line).items()}
     return row
 
@@ -93,7 +93,7 @@ def write_hparams(study: Study) -> None:
                 {name: _plain(value) for name, value in trial.params.items()},
                 {f"search/{name}": float(value) for name, value in shown.items()},
                 name=f"trial-{trial.number:05d}",
-                global_step=outcome.epochs,
+                global_step=outcome.spent.epochs,
             )
 
 

@@ -31,14 +31,14 @@ from mtl.doctor.weights import check_init
 from mtl.errors import ConfigError, RunExistsError
 from mtl.families import family_of
 from mtl.families.footprint import disk_need
-from tune.check import check
+from tune.check import checked
 from tune.config import SearchConfig
-from tune.load import base_run, changed_keys, load, preset_names, to_yaml
+from tune.load import changed_keys, load, preset_names, to_yaml
 from tune.plan import place, reads_own_data
 from tune.progress import ShownReruns, ShownStudy
 from tune.publish import final_words, publish
 from tune.ray_tune import run_trials
-from tune.space import Space
+from tune.reruns import runs_left
 from tune.study import Study
 from tune.warm_start import earlier_bests
 
@@ -137,9 +137,8 @@ def run_search(words: Sequence[str], at_end: ExitStack) -> None:
     search = resolve(words)
     folder = Path(search.storage) / str(search.name)
     check_folder(search, folder)
-    base = base_run(search)
-    space = Space(search.space, base)
-    goal = check(search, space)
+    space, goal = checked(search)
+    base = space.base
     check_init(base)
     warm = earlier_bests(search, space)
     console.print(f"search '{search.name}' in {folder}", markup=False)
@@ -148,7 +147,8 @@ def run_search(words: Sequence[str], at_end: ExitStack) -> None:
     joined = connect(base, at_end)
     space.base = with_gpus(base)
     check_resources(space.base)
-    placement = place(search, space.base, indices, folder.parent, console)
+    left = runs_left(search, Study(folder, search, space, goal) if search.resume else None)
+    placement = place(search, space.base, indices, folder.parent, left, console)
     if joined:
         placed = space.base.model_copy(update={"storage": search.storage})
         check_run_on_nodes(placed, disk_need(base, indices))

@@ -25,7 +25,7 @@ from tune.check import Goal
 from tune.checkpoints import clear_checkpoints
 from tune.config import SearchConfig
 from tune.halving import Halving
-from tune.metrics import final_metrics, is_loss
+from tune.metrics import is_loss
 from tune.outcome import read_outcome
 from tune.parameters import Values
 from tune.space import Space
@@ -69,6 +69,7 @@ class Study:
         self.halving = Halving(search.halving, total, search.scheduler == "hyperband")
         running = [t.number for t in self.trials(TrialState.RUNNING)]
         self._unfinished = deque(running)
+        self._before: dict[int, int] = {}
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """Trials in these states, by number."""
@@ -96,31 +97,26 @@ class Study:
                 self._end(trial, TrialState.FAIL, reason=str(error))
 
     def run(self, number: int, values: Values) -> RunConfig:
-        """The run of a trial; it is evaluated on the validation split where an objective asks."""
+        """The run of a trial."""
         return self.placed(values, f"trial-{number:05d}", "trials")
 
     def placed(self, values: Values, name: str, below: str, **changes: object) -> RunConfig:
         """A run with these values in the folder of the search."""
-        base = self.space.base
-        final = set(final_metrics(base))
-        asks = any(final & set(one.names) for one in self.goal.objectives)
-        splits = ("val",) if asks else ()
-        evaluation: Any = base.evaluation  # type: ignore[attr-defined]
-        return self.space.run(
-            values,
-            name=name,
-            storage=str(self.folder / below),
-            resume=False,
-            evaluation=evaluation.model_copy(update={"splits": splits}),
-            **changes,
-        )
+        storage = str(self.folder / below)
+        return self.space.run(values, name=name, storage=storage, resume=False, **changes)
 
     def told(self, number: int, epoch: int, metrics: dict[str, Any]) -> bool:
-        """Note a trial's validation; returns whether the trial stops here."""
+        """Note a trial's validation; returns whether the trial stops here.
+
+        Args:
+            number: of the trial.
+            epoch: of its run, which does not count those of teachers.
+            metrics: of the validation.
+        """
         value = metrics.get(self.goal.watched)
         if value is None or len(self.search.objectives) > 1:
             return False
-        trial = self._trial(number)
+        trial, epoch = self._trial(number), self.epochs_by(number, epoch)
         if epoch not in self._frozen(number).intermediate_values:
             trial.report(float(value), epoch)
         if self.search.scheduler == "none" or not self.halving.stops_at(number, epoch):
@@ -134,6 +130,13 @@ class Study:
             and self.halving.bracket(other.number) == bracket
         ]
         return not self.halving.passes(float(value), others, is_loss(self.goal.watched))
+
+    def epochs_by(self, number: int, epoch: int) -> int:
+        """Epochs that a trial has trained by an epoch of its run, as the rungs count them."""
+        if number not in self._before:
+            run = self.run(number, self._frozen(number).params)
+            self._before[number] = budget_of(run).before
+        return self._before[number] + epoch
 
     def stopped(self, number: int) -> None:
         """End a trial that was stopped at a rung."""
@@ -200,9 +203,9 @@ class Study:
         if frozen.state.is_finished():
             return
         folder = self.run_folder(trial.number)
-        outcome = read_outcome(folder, self.space.base)
-        trial.set_user_attr("seconds", round(outcome.seconds, 3))
-        trial.set_user_attr("epochs", outcome.epochs)
+        spent = read_outcome(folder, self.space.base).spent
+        trial.set_user_attr("seconds", round(spent.seconds, 3))
+        trial.set_user_attr("epochs", spent.epochs)
         if reason:
             trial.set_user_attr("reason", reason)
         self.optuna.tell(trial.number, values, state)

@@ -54,12 +54,6 @@ def _known(values: Values, space: Space) -> Values:
     for name in space.parameters:
         if name not in values or not space.exists(name, known):
             continue
-        probe = optuna.trial.FixedTrial({name: values[name]})
-        try:
-            with_range = space.parameters[name].suggest(probe, name)
-        except ValueError:
-            continue
-        distribution = probe.distributions[name]
-        if distribution._contains(distribution.to_internal_repr(with_range)):
+        if space.parameters[name].takes(values[name]):
             known[name] = values[name]
     return known

@@ -216,6 +216,8 @@ class UnifiedFamily:
     def pictures(self, run_folder: Path) -> list[Picture]:
         """See `Family.pictures`: of the last split that was evaluated, by the best weights."""
         config = self.config
+        if not config.evaluation.splits:
+            return []
         split = config.evaluation.splits[-1]
         judged = read_image_scores(run_folder / "results", split, str(config.name))
         if not judged:

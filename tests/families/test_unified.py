@@ -52,6 +52,11 @@ def test_teachers_are_runs_in_the_folder_of_the_run_they_teach(tmp_path: Path) -
         assert load_text(to_yaml(teacher), "saved") == teacher  # a config like any other
 
 
+def test_a_run_that_evaluates_no_split_has_no_pictures(tmp_path: Path) -> None:
+    config = prepared(tmp_path, "evaluation.splits=[]")
+    assert UnifiedFamily(config).pictures(tmp_path) == []
+
+
 def test_preparing_twice_changes_nothing(tmp_path: Path) -> None:
     config = prepared(tmp_path)
     assert UnifiedFamily(config).prepared() == config

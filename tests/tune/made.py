@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tune.check import check
-from tune.load import base_run, load
-from tune.space import Space
+from tune.check import checked
+from tune.load import load
 from tune.study import Study
 
 
@@ -16,9 +15,9 @@ def study_of(folder: Path, *words: str, preset: str = "demo") -> Study:
     """A study in a folder, its first trial asked for; of the demo, stopped half-way."""
     halfway = ["halving.rungs=[0.5]"] if preset == "demo" else []
     search = load(preset, [f"name={folder.name}", f"storage={folder.parent}", *halfway, *words])
-    space = Space(search.space, base_run(search))
+    space, goal = checked(search)
     folder.mkdir(exist_ok=True)
-    study = Study(folder, search, space, check(search, space))
+    study = Study(folder, search, space, goal)
     study.enqueue_first([])
     return study
 

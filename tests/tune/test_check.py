@@ -57,11 +57,38 @@ def test_the_tracker_search_fits_every_tracker(run: str) -> None:
             "training.samples_per_epoch must be equal in all trials",
         ),
         (
+            ["space.x={kind: choice, path: training, choices: {a: {}, b: {val_samples: 9}}}"],
+            "space.x: training.samples_per_epoch must be equal in all trials, but one",
+        ),
+        (
             [
                 "space.m={kind: choice, path: mode, choices: [mtl_hard, mtl_soft]}",
                 "space.x={kind: float, path: loss.l1, low: 1, high: 9, when: {m: mtl_hrad}}",
             ],
             "space.x.when.m: 'mtl_hrad' is none of its choices",
+        ),
+        (
+            ["space.x={kind: float, path: loss.l1, low: 1, high: 9, when: {head_width: 9999}}"],
+            "space.x.when.head_width: 9999 is not in its range",
+        ),
+        (
+            ["space.x={kind: float, path: loss.l1, low: 1, high: 9, when: {dropout: high}}"],
+            "space.x.when.dropout: 'high' is not in its range",
+        ),
+        (
+            [
+                "space.x={kind: float, path: loss.l1, low: 1, high: 9, "
+                "when: {head_width: [64, 9.5]}}"
+            ],
+            "space.x.when.head_width: 9.5 is not in its range",
+        ),
+        (
+            ["space.x={kind: float, path: loss.giou, low: 1, high: 3}"],
+            "space.giou and space.x both decide loss.giou; leave one out",
+        ),
+        (
+            ["space.x={kind: stage_share, stages: [full, head], low: 0.5, high: 1.0}"],
+            "space.head_share and space.x both decide stages.head.epochs",
         ),
         (
             [
@@ -96,6 +123,39 @@ def test_a_wrong_search_is_refused_with_one_sentence(words: list[str], message: 
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("seed", "training.val_samples", "evaluation.max_sequences", "checkpoint.metric"),
+        *("diagnostics.gradients_every", "data.synthetic.val_sequences", "data.min_frames"),
+    ],
+)
+def test_what_trials_are_compared_by_cannot_be_searched(path: str) -> None:
+    with pytest.raises(ConfigError, match=f"{path} must be equal in all trials; set run.{path}"):
+        checked("demo", f"space.x={{kind: int, path: {path}, low: 1, high: 90}}")
+
+
+@pytest.mark.parametrize(
+    ("preset", "parameter"),
+    [
+        ("demo", "kind: choice, path: data.weighted_sampling, choices: [true, false]"),
+        ("demo", "kind: int, path: data.synthetic.train_sequences, low: 20, high: 60"),
+        ("unified_demo", "kind: int, path: data.synthetic.train_images, low: 60, high: 240"),
+        ("unified_demo", "kind: choice, path: data.sizes.det, choices: [96, 128]"),
+    ],
+)
+def test_what_only_training_sees_can_be_searched(preset: str, parameter: str) -> None:
+    assert checked(preset, f"space.x={{{parameter}}}").objectives
+
+
+def test_parameters_of_one_key_may_take_turns() -> None:
+    where = "kind: float, path: loss.l1, low: 1"
+    words = ["space.m={kind: choice, path: mode, choices: [mtl_hard, mtl_soft]}"]
+    words += [f"space.a={{{where}, high: 9, when: {{m: mtl_hard}}}}"]
+    words += [f"space.b={{{where}, high: 5, when: {{m: mtl_soft}}}}"]
+    assert checked("demo", *words).objectives
+
+
 def test_a_first_rung_inside_a_frozen_stage_is_refused() -> None:
     words = ["run.preset=hiptrack", "halving.rungs=[0.3, 0.8]"]
     with pytest.raises(ConfigError, match="where 'iou' cannot change; raise it above"):
@@ -110,6 +170,12 @@ def test_a_first_rung_inside_a_frozen_stage_may_compare_what_that_stage_moves() 
     ]
     words += ["space.mode.choices=[mtl_hard, mtl_soft, mtl_multilabel]"]
     assert checked("tracker", *words).watched == "loss/classification"
+
+
+def test_a_first_rung_within_the_greatest_share_of_teachers_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"until epoch 165, .* raise it above 0\.55"):
+        checked("unified", "halving.rungs=[0.55]")
+    assert checked("unified", "halving.rungs=[0.56]").watched == "score"
 
 
 def test_an_unknown_search_names_the_nearest() -> None:

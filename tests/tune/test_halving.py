@@ -17,6 +17,10 @@ def test_the_first_trial_is_never_stopped() -> None:
     assert not halving.stops_at(1, 3)
 
 
+def test_no_trial_is_stopped_after_its_last_epoch() -> None:
+    assert not Halving(HalvingConfig(rungs=(0.9,)), 4, brackets=False).stops_at(1, 4)
+
+
 def test_hyperband_takes_turns_in_leaving_out_rungs() -> None:
     halving = Halving(HalvingConfig(rungs=(0.25, 0.5)), 8, brackets=True)
     assert [halving.stops_at(trial, 2) for trial in (3, 4, 5)] == [True, False, False]

@@ -95,6 +95,15 @@ class TestSearch:
         assert "concurrent_trials=99 cannot be placed" in capsys.readouterr().err
         assert not (tmp_path / "no").exists()
 
+    def test_an_objective_of_the_final_evaluation_is_of_the_validation_split(
+        self, local_cluster: str, tmp_path: Path
+    ) -> None:
+        words = ["trials=2", "scheduler=none", "run.stages.full.epochs=1", "name=ao"]
+        words += ["objectives=[{value: ao}]", "run.evaluation.splits=[test]"]
+        assert main([*TINY, *words, f"storage={tmp_path}"]) == 0
+        states = [trial.state for trial in study_in(tmp_path / "ao").trials]
+        assert states == [TrialState.COMPLETE] * 2
+
     def test_a_trial_that_cannot_be_trained_fails_alone(
         self, local_cluster: str, tmp_path: Path
     ) -> None:

@@ -46,6 +46,12 @@ def test_teachers_count_once_in_the_epochs_of_a_run(space_of: SpaceOf) -> None:
     assert budget_of(config).last_stage == total // 4
 
 
+def test_every_phase_before_the_last_counts_in_the_epochs_of_a_run(space_of: SpaceOf) -> None:
+    words = ("run.train_type=sequential", "run.stages.teachers.epochs=3")
+    budget = budget_of(space_of(*words, preset="unified_demo").base)
+    assert (budget.before, budget.own, budget.total) == (6, 3, 9)
+
+
 def test_a_parameter_exists_only_where_its_condition_holds(space_of: SpaceOf) -> None:
     space = space_of(preset="unified_demo")
     assert not space.exists("weight_floor", {"weighting": "dwa"})

@@ -6,9 +6,14 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
+from mtl.families import family_of
 from tests.tune.made import carry_on, lines_of, study_of, write_lines
 from tune.study import Study, good_trials
 
+FEW = [
+    *("run.data.synthetic.train_sequences=4", "run.data.synthetic.val_sequences=2"),
+    *("run.data.synthetic.width=96", "run.data.synthetic.height=72"),
+]
 RISING = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
 
 
@@ -155,6 +160,18 @@ def test_trials_are_evaluated_only_where_an_objective_asks(tmp_path: Path) -> No
     assert other[1].evaluation.splits == ("val",)  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(("value", "splits"), [("ao", ("val",)), ("iou", ())])
+def test_trials_have_the_splits_of_the_data_they_share(
+    tmp_path: Path, value: str, splits: tuple[str, ...]
+) -> None:
+    words = [f"objectives=[{{value: {value}}}]", "run.evaluation.splits=[test]", *FEW]
+    study = study_of(tmp_path / "s", *words)
+    begin = study.begin()
+    assert begin is not None
+    assert begin[1].evaluation.splits == splits  # type: ignore[attr-defined]
+    assert tuple(family_of(study.space.base).indices().final) == splits
+
+
 def test_the_final_evaluation_belongs_to_the_best_weights(tmp_path: Path) -> None:
     from tune.outcome import read_outcome
 
@@ -163,5 +180,4 @@ def test_the_final_evaluation_belongs_to_the_best_weights(tmp_path: Path) -> Non
     outcome = read_outcome(tmp_path / "run", study.space.base)
     assert outcome.metrics["iou"] == 0.6
     assert outcome.metrics["ao"] == 0.7
-    assert outcome.epochs == 3
-    assert outcome.seconds == 7.5
+    assert outcome.spent == (3, 7.5, 768)
