@@ -8,8 +8,17 @@ from typing import TypeVar
 import ray
 import yaml
 
+from cluster.capacity import (
+    ROUNDING,
+    Resources,
+    amounts,
+    nodes_in_words,
+    of_worker,
+    total,
+    workers_that_fit,
+)
 from cluster.moved import moved
-from cluster.nodes import check_nodes, check_shared_storage
+from cluster.nodes import check_nodes, check_shared_storage, node_resources
 from mtl.config.load import load_text
 from mtl.config.schema import ClusterConfig, EvaluateConfig, RunConfig
 from mtl.config.unified_run import UnifiedEvaluateConfig
@@ -25,6 +34,8 @@ from mtl.training.run_folder import RunFolder
 
 FREE_TO_CHANGE = ("resume", "storage", "name", "cluster", "checkpoint", "evaluation")
 FREE_TRAINING_KEYS = ("log_every", "num_threads")
+
+_KEYS = {"GPU": "cluster.gpus_per_worker", "CPU": "cluster.cpus_per_worker"}
 
 _Placed = TypeVar("_Placed", RunConfig, EvaluateConfig, UnifiedEvaluateConfig)
 
@@ -101,18 +112,31 @@ def check_workers(cluster: ClusterConfig) -> None:
     Raises:
         ResourceError: with the arithmetic and what to lower.
     """
-    have = ray.cluster_resources()
-    wanted = {
-        "GPU": (cluster.gpus_per_worker or 0.0, "cluster.gpus_per_worker"),
-        "CPU": (float(cluster.cpus_per_worker), "cluster.cpus_per_worker"),
-    }
-    for resource, (each, key) in wanted.items():
-        total = each * cluster.fewest
-        if total > have.get(resource, 0.0):
+    require_places(cluster, node_resources())
+
+
+def require_places(cluster: ClusterConfig, nodes: Sequence[Resources]) -> None:
+    """Refuse more workers than these nodes hold.
+
+    Raises:
+        ResourceError: as `check_workers`.
+    """
+    count, each = cluster.fewest, of_worker(cluster)
+    workers = "1 worker" if count == 1 else f"{count} workers"
+    for resource, amount in each.items():
+        have = total(nodes, resource)
+        if amount * count > have + ROUNDING:
             raise ResourceError(
-                f"{cluster.fewest} workers with {each:g} {resource} each need {total:g}, "
-                f"the cluster has {have.get(resource, 0.0):g}; lower cluster.workers or {key}."
+                f"{workers} with {amount:g} {resource} each need {amount * count:g}, "
+                f"the cluster has {have:g}; lower cluster.workers or {_KEYS[resource]}."
             )
+    fits = workers_that_fit(nodes, each)
+    if fits < count:
+        raise ResourceError(
+            f"{workers} with {amounts(each, list(each))} each cannot be placed: each lies on one "
+            f"node, and the nodes of the cluster ({nodes_in_words(nodes, list(each))}) hold "
+            f"{fits}; lower cluster.workers or {' or '.join(_KEYS[name] for name in each)}."
+        )
 
 
 def check_storage(storage: str) -> None:

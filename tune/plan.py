@@ -8,6 +8,7 @@ from pathlib import Path
 import ray
 from rich.console import Console
 
+from cluster.nodes import node_resources
 from mtl.config.run import RunConfig
 from mtl.families import Indices
 from mtl.families.footprint import num_parameters
@@ -25,8 +26,9 @@ def place(
     Raises:
         ResourceError: the cluster, its object store or the disk is too small; gives the arithmetic.
     """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    placement = place_trials(nodes, base.cluster, search.concurrent_trials, search.trials)
+    placement = place_trials(
+        node_resources(), base.cluster, search.concurrent_trials, search.trials
+    )
     existing = next(path for path in (storage, *storage.parents) if path.exists())
     reruns = (search.reruns.top + 1) * search.reruns.seeds if search.reruns.top else 0
     disk = check_disk(

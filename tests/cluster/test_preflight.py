@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cluster.preflight import check_name, differences
+from cluster.preflight import check_name, differences, require_places
 from cluster.train import main, resolve
 from mtl.config.load import load, to_yaml
+from mtl.config.training import ClusterConfig
 from mtl.doctor.weights import check_init
-from mtl.errors import CheckpointError, ConfigError, RunExistsError
+from mtl.errors import CheckpointError, ConfigError, ResourceError, RunExistsError
 from mtl.models.build import build_model
 from mtl.models.model_file import save_model
 from mtl.training.run_folder import RunFolder
@@ -131,3 +133,36 @@ def test_help_names_presets_and_common_keys(capsys: pytest.CaptureFixture[str]) 
     text = capsys.readouterr().out
     for word in ("demo", "hiptrack", "resume=true", "cluster.workers", "data.root"):
         assert word in text
+
+
+APART = [{"CPU": 8.0, "GPU": 1.0}, {"CPU": 16.0}]
+"""A node with the GPU, and one with most of the CPUs."""
+
+
+@pytest.mark.parametrize(
+    ("cluster", "message"),
+    [
+        (
+            {"cpus_per_worker": 12, "gpus_per_worker": 1},
+            "1 worker with 12 CPU and 1 GPU each cannot be placed: each lies on one node, and the "
+            "nodes of the cluster (1 with 8 CPU and 1 GPU, 1 with 16 CPU) hold 0; lower "
+            "cluster.workers or cluster.cpus_per_worker or cluster.gpus_per_worker.",
+        ),
+        (
+            {"workers": (3, 8), "cpus_per_worker": 8, "gpus_per_worker": 0.25},
+            "hold 1; lower",
+        ),
+        ({"workers": 3, "cpus_per_worker": 9}, "3 workers with 9 CPU each need 27, the cluster"),
+    ],
+)
+def test_workers_that_no_node_holds_are_refused_with_the_arithmetic(
+    cluster: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ResourceError) as error:
+        require_places(ClusterConfig(**cluster), APART)
+    assert message in str(error.value)
+
+
+def test_workers_that_fit_node_by_node_are_let_through() -> None:
+    require_places(ClusterConfig(workers=3, cpus_per_worker=8), APART)
+    require_places(ClusterConfig(workers=(1, 9), cpus_per_worker=8, gpus_per_worker=1), APART)

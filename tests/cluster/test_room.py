@@ -30,7 +30,17 @@ from mtl.errors import ResourceError
     ],
 )
 def test_the_sentence_has_the_arithmetic(cluster: ClusterConfig, sentence: str) -> None:
-    assert room_sentence(cluster, {"CPU": 3.0}, {"CPU": 16.0, "GPU": 2.0}) == sentence
+    have = [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0}]
+    assert room_sentence(cluster, [{"CPU": 1.0}, {"CPU": 2.0}], have) == sentence
+
+
+def test_the_sentence_says_where_no_node_has_room_for_a_worker() -> None:
+    cluster = ClusterConfig(cpus_per_worker=12, gpus_per_worker=1.0)
+    nodes = [{"CPU": 8.0, "GPU": 1.0}, {"CPU": 16.0}]
+    assert room_sentence(cluster, nodes, nodes) == (
+        "still waiting for 1 worker with 12 CPU and 1 GPU each to start; 24 of 24 CPU, 1 of 1 GPU "
+        "are free, but node by node (1 with 8 CPU and 1 GPU, 1 with 16 CPU) there is room for 0."
+    )
 
 
 @pytest.mark.ray
