@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cluster.preflight import check_name, differences, require_places
+from cluster.preflight import check_name, differences, require_places, with_gpus
 from cluster.train import main, resolve
 from mtl.config.load import load, to_yaml
 from mtl.config.training import ClusterConfig
@@ -166,3 +166,29 @@ def test_workers_that_no_node_holds_are_refused_with_the_arithmetic(
 def test_workers_that_fit_node_by_node_are_let_through() -> None:
     require_places(ClusterConfig(workers=3, cpus_per_worker=8), APART)
     require_places(ClusterConfig(workers=(1, 9), cpus_per_worker=8, gpus_per_worker=1), APART)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "words", "gpus"),
+    [
+        (APART, ["cluster.workers=2"], 1),  # one GPU for two workers
+        (APART, ["cluster.workers=2", "cluster.gpus_per_worker=0"], 0),
+        ([{"CPU": 16.0}], ["cluster.workers=2"], 0),
+        ([], [], 0),
+    ],
+)
+def test_workers_have_a_gpu_each_if_the_cluster_has_any(
+    nodes: list[dict[str, float]], words: list[str], gpus: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cluster.preflight.node_resources", lambda: nodes)
+    assert with_gpus(load("demo", words)).cluster.gpus_per_worker == gpus
+
+
+def test_too_few_gpus_are_refused_with_what_else_can_be_done() -> None:
+    cluster = ClusterConfig(workers=2, gpus_per_worker=1)
+    told = "2 workers with 1 GPU each need 2, the cluster has 1; lower cluster.workers, or set "
+    with pytest.raises(ResourceError) as error:
+        require_places(cluster, APART)
+    assert str(error.value) == told + "cluster.gpus_per_worker=0 to use CPUs."
+    with pytest.raises(ResourceError, match=r"=0 to use CPUs, .*=0\.5 \(or less\) to share one"):
+        require_places(cluster, APART, share=True)
