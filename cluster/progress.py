@@ -6,6 +6,7 @@ Workers may be anywhere, so they post to a small actor; a thread beside `fit()` 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from cluster.waiting import Waiting
 from mtl.report.values import low_weights
 
 News = dict[str, Any]
@@ -76,7 +78,7 @@ class Display:
 
     INTERVAL_S = 0.5
     WAIT_S = 20.0
-    """So long workers may take to start before somebody wants to know why."""
+    """So long workers may say nothing before somebody wants to know why."""
     QUIET_S = 15.0
     """Without a terminal a line about the running epoch is written this often."""
 
@@ -86,12 +88,11 @@ class Display:
         Args:
             console: of the person.
             board: whose news are shown.
-            missing: says what workers that do not start are waiting for.
+            missing: says what workers are waiting for; empty where they are not.
         """
         self._console = console
         self._board = board
-        self._missing = missing
-        self._wait_s: float | None = self.WAIT_S
+        self._waiting = Waiting(missing, self.WAIT_S)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._live = Live(console=console, refresh_per_second=4, transient=True)
@@ -118,20 +119,19 @@ class Display:
             self._live.stop()
 
     def _follow(self) -> None:
+        last = time.monotonic()
         while not self._stop.wait(self.INTERVAL_S):
             self._since_line += self.INTERVAL_S
             self._show_all()
-            self._wonder()
+            now = time.monotonic()
+            self._wonder(now - last)
+            last = now
 
-    def _wonder(self) -> None:
-        """Say once why nothing has begun."""
-        if self._wait_s is None:
-            return
-        self._wait_s -= self.INTERVAL_S
-        if self._wait_s <= 0:
-            self._wait_s = None
-            with suppress(ray.exceptions.RayError):
-                self._console.print(Text(self._missing(), style="yellow"))
+    def _wonder(self, seconds: float) -> None:
+        """Say once in each wait why nothing goes on."""
+        with suppress(ray.exceptions.RayError):
+            if lacking := self._waiting.passed(seconds):
+                self._console.print(Text(lacking, style="yellow"))
 
     def _show_all(self) -> None:
         try:
@@ -142,7 +142,7 @@ class Display:
             self._show(piece)
 
     def _show(self, news: News) -> None:
-        self._wait_s = None  # somebody works
+        self._waiting.heard()
         label = news["label"]
         front = f"{label}: " if label else ""
         if lost := news.get("lost_steps"):

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray._private.state import actors
 
 from cluster.capacity import Resources, amounts, nodes_in_words, of_worker, total, workers_that_fit
 from cluster.lasting import keep_lasting_actors_here
@@ -16,15 +17,38 @@ from mtl.config.run import RunConfig
 from mtl.config.training import ClusterConfig
 from mtl.errors import ResourceError
 
+TRAINING_WORKER = "RayTrainWorker"
+"""What Ray Train calls the class of its workers."""
 LOOK_S = 2.0
 """Seconds between two looks at what the cluster has."""
 HOLD_S = 180.0
 """So long nodes are asked for after the last look: a command that was killed asks no longer."""
 
 
-def missing_room(cluster: ClusterConfig) -> str:
-    """What the workers need beside what the cluster has free at this moment."""
-    return room_sentence(cluster, free_resources(), node_resources())
+def missing_room(cluster: ClusterConfig, actor: str = TRAINING_WORKER) -> str:
+    """What the workers of this command need beside what the cluster has free.
+
+    Empty where one of them has its place, and may still be starting, or where there is room.
+
+    Args:
+        cluster: what is asked for.
+        actor: name of the workers' class.
+    """
+    free = free_resources()
+    if workers_that_fit(free, of_worker(cluster)) >= cluster.fewest or _placed(actor):
+        return ""
+    return room_sentence(cluster, free, node_resources())
+
+
+def _placed(actor: str) -> bool:
+    """Whether an actor of this class that this command started has a place on a node."""
+    job = ray.JobID(bytes.fromhex(ray.get_runtime_context().get_job_id()))
+    return any(
+        one["ActorClassName"] == actor
+        and one["State"] != "DEAD"
+        and one["Address"]["IPAddress"]  # none as long as no node has taken it
+        for one in actors(job_id=job).values()
+    )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import ray
 from rich.console import Console
 
 from cluster.progress import Board, Display
-from cluster.room import bundles, room_for, room_sentence
+from cluster.room import bundles, missing_room, room_for, room_sentence
 from mtl.config.load import load
 from mtl.config.training import ClusterConfig
 from mtl.errors import ResourceError
@@ -58,15 +58,47 @@ def test_a_run_says_once_why_it_does_not_start(
 
 
 @pytest.mark.ray
-def test_a_run_that_has_begun_is_not_asked_why(
+def test_a_run_that_says_nothing_any_more_is_asked_why_again(
     local_cluster: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Display, "WAIT_S", 3.0)
+    monkeypatch.setattr(Display, "WAIT_S", 1.0)
     said, board = io.StringIO(), _board()
-    ray.get(board.post.remote({"label": "", "begun": True}))
     with Display(Console(file=said, width=200), board, lambda: "no room"):
-        time.sleep(5)
-    assert "no room" not in said.getvalue()
+        for times in (1, 2):
+            ray.get(board.post.remote({"label": "", "begun": True}))
+            end = time.monotonic() + 60
+            while said.getvalue().count("no room") < times and time.monotonic() < end:
+                time.sleep(0.1)
+            time.sleep(1)
+    assert said.getvalue().count("no room") == 2
+
+
+@ray.remote
+class _Worker:
+    def ready(self) -> None:
+        pass
+
+
+@pytest.mark.ray
+def test_workers_that_have_their_place_are_not_waited_for(local_cluster: str) -> None:
+    every_cpu = ClusterConfig(cpus_per_worker=8)
+    assert missing_room(every_cpu, "_Worker") == ""  # there is room
+    first: Any = _Worker.options(num_cpus=8).remote()  # type: ignore[attr-defined]
+    ray.get(first.ready.remote())
+    assert missing_room(every_cpu, "_Worker") == ""  # it has its place
+    sentence = "still waiting for 1 worker with 8 CPU each to start; 0 of 8 CPU are free."
+    assert missing_room(every_cpu, "AnotherWorker") == sentence
+    second: Any = _Holder.remote()  # type: ignore[attr-defined]
+    ray.kill(first)
+    ray.get(second.ready.remote())
+    assert missing_room(every_cpu, "_Worker") == sentence  # it lost its place to another
+    ray.kill(second)
+
+
+@ray.remote(num_cpus=8)
+class _Holder:
+    def ready(self) -> None:
+        pass
 
 
 def _board() -> Any:
