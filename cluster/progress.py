@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -22,17 +23,19 @@ from mtl.report.values import low_weights
 
 News = dict[str, Any]
 
+ANSWER_S = 10.0
+"""So long a worker waits for the answer of a board that starts again."""
 FINAL_STAGES = ("tracking", "evaluation")
 """Stages of the lines that end a run."""
 UNIFIED = ("map", "map_50", "miou", "top1", "score", "delta_m")
 """Metrics of the unified model that a line shows."""
 
 
-@ray.remote(num_cpus=0, max_restarts=3)
+@ray.remote(num_cpus=0, max_restarts=-1)
 class Board:
     """Holds news until the driver takes them, and whether the driver wants to stop.
 
-    It outlives the workers, so it also knows what a lost one had trained.
+    It outlives the workers, so it also knows what a lost one had trained. See `new_board`.
     """
 
     def __init__(self) -> None:
@@ -71,6 +74,29 @@ class Board:
         """Everything since the last call."""
         news, self._news = self._news, []
         return news
+
+
+def new_board() -> Any:
+    """A board on this process's node, which is lost only together with this process.
+
+    An actor that takes no CPU may be placed anywhere, so also on a machine that is soon taken away.
+    """
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return Board.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
+
+
+def lost_steps(board: Any, label: str, step: int) -> News:
+    """News of what a run has lost; none where the board does not answer: they are for eyes only.
+
+    Args:
+        board: that heard of the steps.
+        label: of the run's news.
+        step: at which it goes on now.
+    """
+    try:
+        return {"lost_steps": ray.get(board.lost_steps.remote(label, step), timeout=ANSWER_S)}
+    except ray.exceptions.RayError:
+        return {}
 
 
 class Display:

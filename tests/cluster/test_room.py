@@ -8,7 +8,7 @@ import pytest
 import ray
 from rich.console import Console
 
-from cluster.progress import Board, Display
+from cluster.progress import Display, new_board
 from cluster.room import bundles, missing_room, room_for, room_sentence
 from mtl.config.load import load
 from mtl.config.training import ClusterConfig
@@ -49,7 +49,7 @@ def test_a_run_says_once_why_it_does_not_start(
 ) -> None:
     monkeypatch.setattr(Display, "WAIT_S", 1.0)
     said = io.StringIO()
-    with Display(Console(file=said, width=200), _board(), lambda: "no room"):
+    with Display(Console(file=said, width=200), new_board(), lambda: "no room"):
         end = time.monotonic() + 60
         while "no room" not in said.getvalue() and time.monotonic() < end:
             time.sleep(0.1)
@@ -62,7 +62,7 @@ def test_a_run_that_says_nothing_any_more_is_asked_why_again(
     local_cluster: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Display, "WAIT_S", 1.0)
-    said, board = io.StringIO(), _board()
+    said, board = io.StringIO(), new_board()
     with Display(Console(file=said, width=200), board, lambda: "no room"):
         for times in (1, 2):
             ray.get(board.post.remote({"label": "", "begun": True}))
@@ -99,10 +99,6 @@ def test_workers_that_have_their_place_are_not_waited_for(local_cluster: str) ->
 class _Holder:
     def ready(self) -> None:
         pass
-
-
-def _board() -> Any:
-    return Board.remote()  # type: ignore[attr-defined]
 
 
 def test_what_is_asked_for_is_each_worker_and_a_cpu_for_the_data() -> None:
