@@ -55,7 +55,7 @@ class OnRay:
     def _ready(self, config: Evaluation) -> Evaluation:
         joined = connect(config, self._at_end)
         config = with_gpus(config)
-        check_workers(config.cluster)
+        check_workers(config.cluster, share=True)
         if joined:
             check_evaluation_on_nodes(config)
         return config

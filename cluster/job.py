@@ -19,7 +19,7 @@ from rich.console import Console
 from cluster.beside import beside
 from cluster.failures import failure_of
 from cluster.lasting import keep_lasting_actors_here
-from cluster.progress import Board, Display
+from cluster.progress import Display, new_board
 from cluster.retry import Action, Failures, RetryPolicy
 from cluster.room import missing_room
 from cluster.settings import worker_environment
@@ -104,7 +104,7 @@ def run_training(config: RunConfig, indices: Indices, folder: RunFolder, console
         StoppedError: SIGTERM came; what was trained is kept.
         MtlError: the run ended before its time; the message says why in one sentence.
     """
-    board = Board.remote()  # type: ignore[attr-defined]
+    board = new_board()
     with (
         Display(console, board, lambda: missing_room(config.cluster)),
         passing_on_sigterm(board),

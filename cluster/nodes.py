@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 
 import pyarrow
 import ray
+from ray._private.state import available_resources_per_node
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from cluster.capacity import Resources
 from mtl.doctor.finding import Check, Finding, Level, errors, examine
 from mtl.doctor.storage import Probe, SharedStorage, apart, refused
 from mtl.errors import ConfigError, ResourceError
@@ -52,6 +54,16 @@ def alive_nodes() -> list[Node]:
         Node(id, address if addresses.count(address) == 1 else f"{address} ({id[:8]})")
         for id, address in alive
     ]
+
+
+def node_resources() -> list[Resources]:
+    """What each alive node has."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def free_resources() -> list[Resources]:
+    """What each alive node has that nobody uses at this moment."""
+    return list(available_resources_per_node().values())
 
 
 def check_nodes(checks: Sequence[Check], timeout_s: float = ANSWER_TIMEOUT_S) -> None:

@@ -13,11 +13,17 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import ray
 
 from cluster.failures import is_machine_fault
+from cluster.room import missing_room
 from cluster.settings import worker_environment
 from mtl.config.schema import ClusterConfig
 from mtl.errors import MtlError, ResourceError
 
 Item = TypeVar("Item")
+
+WAIT_S = 20.0
+"""So long nobody may work before somebody wants to know why."""
+LOOK_S = 5.0
+"""Seconds between two looks whether there is room, from then on."""
 
 
 class Work(NamedTuple, Generic[Item]):
@@ -81,7 +87,7 @@ class _Pool(Generic[Item]):
 
     def outcomes(self) -> Iterator[Any]:
         while self._waiting or any(item is not None for _, item in self._busy.values()):
-            (call,), _ = ray.wait(list(self._busy), num_returns=1)
+            call = self._next_done()
             actor, item = self._busy.pop(call)
             try:
                 outcome = ray.get(call)
@@ -93,6 +99,21 @@ class _Pool(Generic[Item]):
                 self._busy[self._work.call(actor, following)] = (actor, following)
             if outcome is not None:
                 yield outcome
+
+    def _next_done(self) -> Any:
+        """Wait for the first call to end; say once if nobody works because there is no room."""
+        wait_s: float | None = WAIT_S
+        while True:
+            working = any(item is not None for _, item in self._busy.values())
+            timeout = None if working else wait_s
+            done, _ = ray.wait(list(self._busy), num_returns=1, timeout=timeout)
+            if done:
+                return done[0]
+            wait_s = LOOK_S
+            one = self._cluster.model_copy(update={"workers": 1})  # one that starts does it all
+            if lacking := missing_room(one, self._work.actor.__ray_metadata__.class_name):
+                self._tell(lacking)
+                wait_s = None
 
     def close(self) -> None:
         for actor in self._actors:

@@ -8,8 +8,17 @@ from typing import TypeVar
 import ray
 import yaml
 
+from cluster.capacity import (
+    ROUNDING,
+    Resources,
+    amounts,
+    nodes_in_words,
+    of_worker,
+    total,
+    workers_that_fit,
+)
 from cluster.moved import moved
-from cluster.nodes import check_nodes, check_shared_storage
+from cluster.nodes import check_nodes, check_shared_storage, node_resources
 from mtl.config.load import load_text
 from mtl.config.schema import ClusterConfig, EvaluateConfig, RunConfig
 from mtl.config.unified_run import UnifiedEvaluateConfig
@@ -27,6 +36,8 @@ FREE_TO_CHANGE = ("resume", "storage", "name", "cluster", "evaluation")
 FREE_KEYS = (
     "checkpoint.every_steps", "checkpoint.keep", "training.log_every", "training.num_threads",
 )  # fmt: skip
+
+_KEYS = {"GPU": "cluster.gpus_per_worker", "CPU": "cluster.cpus_per_worker"}
 
 _Placed = TypeVar("_Placed", RunConfig, EvaluateConfig, UnifiedEvaluateConfig)
 
@@ -88,32 +99,65 @@ def _walk(prefix: str, old: object, new: object) -> list[tuple[str, object, obje
 
 
 def with_gpus(config: _Placed) -> _Placed:
-    """The config with `gpus_per_worker` decided by what the cluster has."""
+    """The config with `gpus_per_worker` decided: one if the cluster has any GPU, else none.
+
+    Also where that is too few for all workers: what is then refused or waited for would otherwise
+    be trained on CPUs, for days, without a word.
+    """
     if config.cluster.gpus_per_worker is not None:
         return config
-    gpus = 1.0 if ray.cluster_resources().get("GPU", 0) >= config.cluster.fewest else 0.0
+    gpus = 1.0 if total(node_resources(), "GPU") else 0.0
     cluster = config.cluster.model_copy(update={"gpus_per_worker": gpus})
     return config.model_copy(update={"cluster": cluster})
 
 
-def check_workers(cluster: ClusterConfig) -> None:
+def check_workers(cluster: ClusterConfig, share: bool = False) -> None:
     """Refuse more workers than the cluster can place.
+
+    Args:
+        cluster: what is asked for, its GPUs decided.
+        share: whether workers can share a GPU; those of a training cannot, NCCL refuses it.
 
     Raises:
         ResourceError: with the arithmetic and what to lower.
     """
-    have = ray.cluster_resources()
-    wanted = {
-        "GPU": (cluster.gpus_per_worker or 0.0, "cluster.gpus_per_worker"),
-        "CPU": (float(cluster.cpus_per_worker), "cluster.cpus_per_worker"),
-    }
-    for resource, (each, key) in wanted.items():
-        total = each * cluster.fewest
-        if total > have.get(resource, 0.0):
+    require_places(cluster, node_resources(), share)
+
+
+def require_places(cluster: ClusterConfig, nodes: Sequence[Resources], share: bool = False) -> None:
+    """Refuse more workers than these nodes hold.
+
+    Args:
+        cluster: as for `check_workers`.
+        nodes: what each node has.
+        share: as for `check_workers`.
+
+    Raises:
+        ResourceError: as `check_workers`.
+    """
+    count, each = cluster.fewest, of_worker(cluster)
+    workers = "1 worker" if count == 1 else f"{count} workers"
+    for resource, amount in each.items():
+        have = total(nodes, resource)
+        if amount * count > have + ROUNDING:
             raise ResourceError(
-                f"{cluster.fewest} workers with {each:g} {resource} each need {total:g}, "
-                f"the cluster has {have.get(resource, 0.0):g}; lower cluster.workers or {key}."
+                f"{workers} with {amount:g} {resource} each need {amount * count:g}, "
+                f"the cluster has {have:g}; {_remedy(resource, share)}."
             )
+    fits = workers_that_fit(nodes, each)
+    if fits < count:
+        raise ResourceError(
+            f"{workers} with {amounts(each, list(each))} each cannot be placed: each lies on one "
+            f"node, and the nodes of the cluster ({nodes_in_words(nodes, list(each))}) hold "
+            f"{fits}; lower cluster.workers or {' or '.join(_KEYS[name] for name in each)}."
+        )
+
+
+def _remedy(resource: str, share: bool) -> str:
+    if resource != "GPU":
+        return f"lower cluster.workers or {_KEYS[resource]}"
+    shared = ", cluster.gpus_per_worker=0.5 (or less) to share one" if share else ""
+    return f"lower cluster.workers, or set cluster.gpus_per_worker=0 to use CPUs{shared}"
 
 
 def check_storage(storage: str) -> None:

@@ -6,31 +6,36 @@ Workers may be anywhere, so they post to a small actor; a thread beside `fit()` 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from cluster.waiting import Waiting
 from mtl.report.values import low_weights
 
 News = dict[str, Any]
 
+ANSWER_S = 10.0
+"""So long a worker waits for the answer of a board that starts again."""
 FINAL_STAGES = ("tracking", "evaluation")
 """Stages of the lines that end a run."""
 UNIFIED = ("map", "map_50", "miou", "top1", "score", "delta_m")
 """Metrics of the unified model that a line shows."""
 
 
-@ray.remote(num_cpus=0, max_restarts=3)
+@ray.remote(num_cpus=0, max_restarts=-1)
 class Board:
     """Holds news until the driver takes them, and whether the driver wants to stop.
 
-    It outlives the workers, so it also knows what a lost one had trained.
+    It outlives the workers, so it also knows what a lost one had trained. See `new_board`.
     """
 
     def __init__(self) -> None:
@@ -71,12 +76,35 @@ class Board:
         return news
 
 
+def new_board() -> Any:
+    """A board on this process's node, which is lost only together with this process.
+
+    An actor that takes no CPU may be placed anywhere, so also on a machine that is soon taken away.
+    """
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return Board.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]
+
+
+def lost_steps(board: Any, label: str, step: int) -> News:
+    """News of what a run has lost; none where the board does not answer: they are for eyes only.
+
+    Args:
+        board: that heard of the steps.
+        label: of the run's news.
+        step: at which it goes on now.
+    """
+    try:
+        return {"lost_steps": ray.get(board.lost_steps.remote(label, step), timeout=ANSWER_S)}
+    except ray.exceptions.RayError:
+        return {}
+
+
 class Display:
     """Shows a board's news: a line that moves on a terminal, one line per epoch everywhere."""
 
     INTERVAL_S = 0.5
     WAIT_S = 20.0
-    """So long workers may take to start before somebody wants to know why."""
+    """So long workers may say nothing before somebody wants to know why."""
     QUIET_S = 15.0
     """Without a terminal a line about the running epoch is written this often."""
 
@@ -86,12 +114,11 @@ class Display:
         Args:
             console: of the person.
             board: whose news are shown.
-            missing: says what workers that do not start are waiting for.
+            missing: says what workers are waiting for; empty where they are not.
         """
         self._console = console
         self._board = board
-        self._missing = missing
-        self._wait_s: float | None = self.WAIT_S
+        self._waiting = Waiting(missing, self.WAIT_S)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._live = Live(console=console, refresh_per_second=4, transient=True)
@@ -118,20 +145,19 @@ class Display:
             self._live.stop()
 
     def _follow(self) -> None:
+        last = time.monotonic()
         while not self._stop.wait(self.INTERVAL_S):
             self._since_line += self.INTERVAL_S
             self._show_all()
-            self._wonder()
+            now = time.monotonic()
+            self._wonder(now - last)
+            last = now
 
-    def _wonder(self) -> None:
-        """Say once why nothing has begun."""
-        if self._wait_s is None:
-            return
-        self._wait_s -= self.INTERVAL_S
-        if self._wait_s <= 0:
-            self._wait_s = None
-            with suppress(ray.exceptions.RayError):
-                self._console.print(Text(self._missing(), style="yellow"))
+    def _wonder(self, seconds: float) -> None:
+        """Say once in each wait why nothing goes on."""
+        with suppress(ray.exceptions.RayError):
+            if lacking := self._waiting.passed(seconds):
+                self._console.print(Text(lacking, style="yellow"))
 
     def _show_all(self) -> None:
         try:
@@ -142,7 +168,7 @@ class Display:
             self._show(piece)
 
     def _show(self, news: News) -> None:
-        self._wait_s = None  # somebody works
+        self._waiting.heard()
         label = news["label"]
         front = f"{label}: " if label else ""
         if lost := news.get("lost_steps"):

@@ -37,7 +37,7 @@ from cluster.preflight import (
     saved_config,
     with_gpus,
 )
-from cluster.progress import Board, Display
+from cluster.progress import Display, new_board
 from cluster.room import missing_room, room_for
 from cluster.stopping import passing_on_sigterm
 from cluster.summary import publish_report
@@ -110,7 +110,7 @@ def compare(words: Sequence[str], at_end: ExitStack) -> None:
     if not folder.finished():
         run_training(config, indices, folder, console)
         publish_report(folder)
-    board = Board.remote()  # type: ignore[attr-defined]
+    board = new_board()
     with (
         Display(console, board, lambda: missing_room(config.cluster)),
         passing_on_sigterm(board),

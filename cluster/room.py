@@ -3,26 +3,52 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray._private.state import actors
 
+from cluster.capacity import Resources, amounts, nodes_in_words, of_worker, total, workers_that_fit
 from cluster.lasting import keep_lasting_actors_here
+from cluster.nodes import free_resources, node_resources
 from mtl.config.run import RunConfig
 from mtl.config.training import ClusterConfig
 from mtl.errors import ResourceError
 
+TRAINING_WORKER = "RayTrainWorker"
+"""What Ray Train calls the class of its workers."""
 LOOK_S = 2.0
 """Seconds between two looks at what the cluster has."""
 HOLD_S = 180.0
 """So long nodes are asked for after the last look: a command that was killed asks no longer."""
 
 
-def missing_room(cluster: ClusterConfig) -> str:
-    """What the workers need beside what the cluster has free at this moment."""
-    return room_sentence(cluster, ray.available_resources(), ray.cluster_resources())
+def missing_room(cluster: ClusterConfig, actor: str = TRAINING_WORKER) -> str:
+    """What the workers of this command need beside what the cluster has free.
+
+    Empty where one of them has its place, and may still be starting, or where there is room.
+
+    Args:
+        cluster: what is asked for.
+        actor: name of the workers' class.
+    """
+    free = free_resources()
+    if workers_that_fit(free, of_worker(cluster)) >= cluster.fewest or _placed(actor):
+        return ""
+    return room_sentence(cluster, free, node_resources())
+
+
+def _placed(actor: str) -> bool:
+    """Whether an actor of this class that this command started has a place on a node."""
+    job = ray.JobID(bytes.fromhex(ray.get_runtime_context().get_job_id()))
+    return any(
+        one["ActorClassName"] == actor
+        and one["State"] != "DEAD"
+        and one["Address"]["IPAddress"]  # none as long as no node has taken it
+        for one in actors(job_id=job).values()
+    )
 
 
 @contextmanager
@@ -82,27 +108,26 @@ def _refusal(check: Callable[[], None]) -> ResourceError | None:
 
 def bundles(cluster: ClusterConfig) -> list[dict[str, float]]:
     """What each worker needs, and a CPU for Ray Data."""
-    return [*[_of_worker(cluster)] * cluster.fewest, {"CPU": 1.0}]
-
-
-def _of_worker(cluster: ClusterConfig) -> dict[str, float]:
-    """What one worker needs, by resource."""
-    each = {"CPU": float(cluster.cpus_per_worker), "GPU": cluster.gpus_per_worker or 0.0}
-    return {name: amount for name, amount in each.items() if amount}
+    return [*[of_worker(cluster)] * cluster.fewest, {"CPU": 1.0}]
 
 
 def room_sentence(
-    cluster: ClusterConfig, free: Mapping[str, float], have: Mapping[str, float]
+    cluster: ClusterConfig, free: Sequence[Resources], have: Sequence[Resources]
 ) -> str:
     """One sentence with the arithmetic.
 
     Args:
         cluster: what a run asks for.
-        free: resources that nobody uses, by name.
-        have: all of them.
+        free: what each node has that nobody uses.
+        have: all that each has.
     """
-    count, each = cluster.fewest, _of_worker(cluster)
-    wanted = " and ".join(f"{amount:g} {name}" for name, amount in each.items())
-    left = ", ".join(f"{free.get(name, 0.0):g} of {have.get(name, 0.0):g} {name}" for name in each)
+    count, each = cluster.fewest, of_worker(cluster)
+    left = ", ".join(f"{total(free, name):g} of {total(have, name):g} {name}" for name in each)
+    fits, apart = workers_that_fit(free, each), ""
+    if fits < count and all(total(free, name) >= count * each[name] for name in each):
+        apart = f", but node by node ({nodes_in_words(free, list(each))}) there is room for {fits}"
     workers = "worker" if count == 1 else "workers"
-    return f"still waiting for {count} {workers} with {wanted} each to start; {left} are free."
+    return (
+        f"still waiting for {count} {workers} with {amounts(each, list(each))} each to start; "
+        f"{left} are free{apart}."
+    )

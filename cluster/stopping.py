@@ -18,6 +18,8 @@ import ray
 
 ASK_S = 1.0
 """Seconds between two questions of the first worker."""
+AGAIN_S = 5.0
+"""Seconds after which the board is told again."""
 
 
 @contextmanager
@@ -38,10 +40,11 @@ def passing_on_sigterm(board: Any) -> Iterator[None]:
 
     def pass_on() -> None:  # not in the handler, which interrupts whatever Ray is doing
         heard.wait()
-        if not over:
+        while not over.is_set():
             board.stop.remote()
+            over.wait(AGAIN_S)  # a board that starts again has forgotten it
 
-    over = False
+    over = threading.Event()
     thread = threading.Thread(target=pass_on, daemon=True)
     thread.start()
     signal.signal(signal.SIGTERM, hear)
@@ -49,7 +52,7 @@ def passing_on_sigterm(board: Any) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-        over = True
+        over.set()
         heard.set()
         thread.join()
 

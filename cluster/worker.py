@@ -18,7 +18,7 @@ from torch import nn
 from cluster.gauges import Gauges
 from cluster.ingest import RayBatches
 from cluster.leaving import Leaving
-from cluster.progress import News
+from cluster.progress import News, lost_steps
 from cluster.reporter import Keep, RunReporter, keep_in_ray_train
 from cluster.run_log import RunLog
 from cluster.stopping import StopAsked
@@ -76,8 +76,7 @@ def train_worker(loop_config: dict[str, Job]) -> str | None:
     post({"begun": True})
     state = _last_state(checkpoints, post)
     if world()[0] == 0:
-        lost = ray.get(job.board.lost_steps.remote(job.label, state.step))
-        post({"begun": True, "lost_steps": lost})
+        post({"begun": True, **lost_steps(job.board, job.label, state.step)})
     try:
         carry_out(
             job.config,

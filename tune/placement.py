@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cluster.capacity import Resources, of_worker, total, workers_that_fit
 from mtl.config.training import ClusterConfig
 from mtl.errors import ResourceError
 from mtl.families.footprint import DiskNeed
@@ -33,7 +34,7 @@ class Placement:
 
 
 def place_trials(
-    nodes: Sequence[Mapping[str, float]], cluster: ClusterConfig, wanted: int | None, trials: int
+    nodes: Sequence[Resources], cluster: ClusterConfig, wanted: int | None, trials: int
 ) -> Placement:
     """Place trials on the nodes of a cluster, one CPU left for Ray Data.
 
@@ -47,20 +48,15 @@ def place_trials(
         ResourceError: not one fits, or not as many as are wanted; gives the arithmetic.
     """
     cpus, gpus = float(cluster.cpus_per_worker), cluster.gpus_per_worker or 0.0
-    free = [node.get("CPU", 0.0) for node in nodes]
-    largest = max(range(len(nodes)), key=lambda i: free[i])
-    free[largest] -= 1.0
-    slots = 0
-    for node, cpu in zip(nodes, free, strict=True):
-        fits = cpu // cpus
-        if gpus:
-            fits = min(fits, (node.get("GPU", 0.0) + 1e-9) // gpus)
-        slots += max(0, int(fits))
+    free = [dict(node) for node in nodes]
+    largest = max(free, key=lambda node: node.get("CPU", 0.0))
+    largest["CPU"] = largest.get("CPU", 0.0) - 1.0
+    slots = workers_that_fit(free, of_worker(cluster))
     concurrent = slots // cluster.most
-    have = f"{sum(node.get('CPU', 0.0) for node in nodes):g} CPU"
+    have = f"{total(nodes, 'CPU'):g} CPU"
     need = f"{cluster.most} x {cpus:g} CPU"
     if gpus:
-        have += f" and {sum(node.get('GPU', 0.0) for node in nodes):g} GPU"
+        have += f" and {total(nodes, 'GPU'):g} GPU"
         need += f" and {cluster.most} x {gpus:g} GPU"
     told = (
         f"a trial needs {need}; {len(nodes)} node{'s' * (len(nodes) > 1)} with {have}, 1 CPU left "

@@ -8,6 +8,7 @@ from pathlib import Path
 import ray
 from rich.console import Console
 
+from cluster.nodes import node_resources
 from mtl.config.run import RunConfig
 from mtl.families import Indices
 from mtl.families.footprint import disk_need
@@ -38,8 +39,9 @@ def place(
     Raises:
         ResourceError: the cluster, its object store or the disk is too small; gives the arithmetic.
     """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    placement = place_trials(nodes, base.cluster, search.concurrent_trials, search.trials)
+    placement = place_trials(
+        node_resources(), base.cluster, search.concurrent_trials, search.trials
+    )
     existing = next(path for path in (storage, *storage.parents) if path.exists())
     one = disk_need(base, indices)
     disk = check_disk(

@@ -226,6 +226,15 @@ def _job_network(policies: list[dict[str, Any]], groups: list[dict[str, Any]]) -
             allowed = rule.get("from", [])
             if not allowed or any(not x.get("podSelector", {}).get("matchLabels") for x in allowed):
                 yield "lets every pod in"
+            if any(not _names_namespace(x.get("namespaceSelector")) for x in allowed):
+                yield "lets pods of every namespace in"
+
+
+def _names_namespace(selector: dict[str, Any] | None) -> bool:
+    """Whether it is one namespace by its name; without a selector it is the policy's own."""
+    if selector is None:
+        return True
+    return bool(selector.get("matchLabels", {}).get("kubernetes.io/metadata.name"))
 
 
 def _pod(pod: dict[str, Any]) -> Iterator[str]:

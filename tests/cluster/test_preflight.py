@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cluster.preflight import check_name, differences
+from cluster.preflight import check_name, differences, require_places, with_gpus
 from cluster.train import main, resolve
 from mtl.config.load import load, to_yaml
+from mtl.config.training import ClusterConfig
 from mtl.doctor.weights import check_init
-from mtl.errors import CheckpointError, ConfigError, RunExistsError
+from mtl.errors import CheckpointError, ConfigError, ResourceError, RunExistsError
 from mtl.models.build import build_model
 from mtl.models.model_file import save_model
 from mtl.training.run_folder import RunFolder
@@ -140,3 +142,62 @@ def test_help_names_presets_and_common_keys(capsys: pytest.CaptureFixture[str]) 
     text = capsys.readouterr().out
     for word in ("demo", "hiptrack", "resume=true", "cluster.workers", "data.root"):
         assert word in text
+
+
+APART = [{"CPU": 8.0, "GPU": 1.0}, {"CPU": 16.0}]
+"""A node with the GPU, and one with most of the CPUs."""
+
+
+@pytest.mark.parametrize(
+    ("cluster", "message"),
+    [
+        (
+            {"cpus_per_worker": 12, "gpus_per_worker": 1},
+            "1 worker with 12 CPU and 1 GPU each cannot be placed: each lies on one node, and the "
+            "nodes of the cluster (1 with 8 CPU and 1 GPU, 1 with 16 CPU) hold 0; lower "
+            "cluster.workers or cluster.cpus_per_worker or cluster.gpus_per_worker.",
+        ),
+        (
+            {"workers": (3, 8), "cpus_per_worker": 8, "gpus_per_worker": 0.25},
+            "hold 1; lower",
+        ),
+        ({"workers": 3, "cpus_per_worker": 9}, "3 workers with 9 CPU each need 27, the cluster"),
+    ],
+)
+def test_workers_that_no_node_holds_are_refused_with_the_arithmetic(
+    cluster: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ResourceError) as error:
+        require_places(ClusterConfig(**cluster), APART)
+    assert message in str(error.value)
+
+
+def test_workers_that_fit_node_by_node_are_let_through() -> None:
+    require_places(ClusterConfig(workers=3, cpus_per_worker=8), APART)
+    require_places(ClusterConfig(workers=(1, 9), cpus_per_worker=8, gpus_per_worker=1), APART)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "words", "gpus"),
+    [
+        (APART, ["cluster.workers=2"], 1),  # one GPU for two workers
+        (APART, ["cluster.workers=2", "cluster.gpus_per_worker=0"], 0),
+        ([{"CPU": 16.0}], ["cluster.workers=2"], 0),
+        ([], [], 0),
+    ],
+)
+def test_workers_have_a_gpu_each_if_the_cluster_has_any(
+    nodes: list[dict[str, float]], words: list[str], gpus: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cluster.preflight.node_resources", lambda: nodes)
+    assert with_gpus(load("demo", words)).cluster.gpus_per_worker == gpus
+
+
+def test_too_few_gpus_are_refused_with_what_else_can_be_done() -> None:
+    cluster = ClusterConfig(workers=2, gpus_per_worker=1)
+    told = "2 workers with 1 GPU each need 2, the cluster has 1; lower cluster.workers, or set "
+    with pytest.raises(ResourceError) as error:
+        require_places(cluster, APART)
+    assert str(error.value) == told + "cluster.gpus_per_worker=0 to use CPUs."
+    with pytest.raises(ResourceError, match=r"=0 to use CPUs, .*=0\.5 \(or less\) to share one"):
+        require_places(cluster, APART, share=True)

@@ -1,12 +1,22 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
+from unittest import mock
 
 import pytest
 import ray
 from rich.console import Console
 
-from cluster.progress import Board, Display, duration, epoch_lines, progress_line
+import cluster.progress
+from cluster.progress import (
+    Display,
+    duration,
+    epoch_lines,
+    lost_steps,
+    new_board,
+    progress_line,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +59,7 @@ def test_a_task_that_hardly_weighs_anything_is_pointed_out() -> None:
 
 @pytest.mark.ray
 def test_steps_that_a_fault_cost_are_counted_and_told(local_cluster: str) -> None:
-    board = Board.remote()  # type: ignore[attr-defined]
+    board = new_board()
     assert ray.get(board.lost_steps.remote("", 0)) == 0
     board.post.remote({"label": "", "step": 37, "message": "at 37"})
     board.post.remote({"label": "other", "step": 90, "message": "at 90"})
@@ -63,3 +73,38 @@ def test_steps_that_a_fault_cost_are_counted_and_told(local_cluster: str) -> Non
     with Display(Console(file=told), board, lambda: "nothing is missing"):
         pass
     assert "steps lost so far, to be trained again: 12\n" in told.getvalue()
+
+
+@pytest.mark.ray
+def test_a_board_stays_on_the_node_of_the_command(
+    local_cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = mock.Mock()
+    monkeypatch.setattr(cluster.progress.Board, "options", options)
+    new_board()
+    strategy = options.call_args.kwargs["scheduling_strategy"]
+    assert strategy.node_id == ray.get_runtime_context().get_node_id()
+    assert not strategy.soft
+
+
+@pytest.mark.ray
+def test_a_lost_board_costs_a_count_only(local_cluster: str) -> None:
+    board = new_board()
+    assert lost_steps(board, "", 3) == {"lost_steps": 0}
+    ray.kill(board)
+    assert lost_steps(board, "", 3) == {}
+
+
+@pytest.mark.parametrize("file", ["job.py", "retention.py"])
+def test_every_board_is_made_in_one_place(file: str) -> None:
+    text = (Path(cluster.progress.__file__).parent / file).read_text()
+    assert "new_board()" in text
+    assert "Board.remote" not in text
+
+
+def test_a_board_that_does_not_answer_costs_a_count_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(reference: object, timeout: float) -> None:
+        raise ray.exceptions.ActorUnavailableError("it starts again", None)
+
+    monkeypatch.setattr(ray, "get", away)
+    assert lost_steps(mock.Mock(), "", 3) == {}

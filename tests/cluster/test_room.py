@@ -8,8 +8,8 @@ import pytest
 import ray
 from rich.console import Console
 
-from cluster.progress import Board, Display
-from cluster.room import bundles, room_for, room_sentence
+from cluster.progress import Display, new_board
+from cluster.room import bundles, missing_room, room_for, room_sentence
 from mtl.config.load import load
 from mtl.config.training import ClusterConfig
 from mtl.errors import ResourceError
@@ -30,7 +30,17 @@ from mtl.errors import ResourceError
     ],
 )
 def test_the_sentence_has_the_arithmetic(cluster: ClusterConfig, sentence: str) -> None:
-    assert room_sentence(cluster, {"CPU": 3.0}, {"CPU": 16.0, "GPU": 2.0}) == sentence
+    have = [{"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0}]
+    assert room_sentence(cluster, [{"CPU": 1.0}, {"CPU": 2.0}], have) == sentence
+
+
+def test_the_sentence_says_where_no_node_has_room_for_a_worker() -> None:
+    cluster = ClusterConfig(cpus_per_worker=12, gpus_per_worker=1.0)
+    nodes = [{"CPU": 8.0, "GPU": 1.0}, {"CPU": 16.0}]
+    assert room_sentence(cluster, nodes, nodes) == (
+        "still waiting for 1 worker with 12 CPU and 1 GPU each to start; 24 of 24 CPU, 1 of 1 GPU "
+        "are free, but node by node (1 with 8 CPU and 1 GPU, 1 with 16 CPU) there is room for 0."
+    )
 
 
 @pytest.mark.ray
@@ -39,7 +49,7 @@ def test_a_run_says_once_why_it_does_not_start(
 ) -> None:
     monkeypatch.setattr(Display, "WAIT_S", 1.0)
     said = io.StringIO()
-    with Display(Console(file=said, width=200), _board(), lambda: "no room"):
+    with Display(Console(file=said, width=200), new_board(), lambda: "no room"):
         end = time.monotonic() + 60
         while "no room" not in said.getvalue() and time.monotonic() < end:
             time.sleep(0.1)
@@ -48,19 +58,47 @@ def test_a_run_says_once_why_it_does_not_start(
 
 
 @pytest.mark.ray
-def test_a_run_that_has_begun_is_not_asked_why(
+def test_a_run_that_says_nothing_any_more_is_asked_why_again(
     local_cluster: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Display, "WAIT_S", 3.0)
-    said, board = io.StringIO(), _board()
-    ray.get(board.post.remote({"label": "", "begun": True}))
+    monkeypatch.setattr(Display, "WAIT_S", 1.0)
+    said, board = io.StringIO(), new_board()
     with Display(Console(file=said, width=200), board, lambda: "no room"):
-        time.sleep(5)
-    assert "no room" not in said.getvalue()
+        for times in (1, 2):
+            ray.get(board.post.remote({"label": "", "begun": True}))
+            end = time.monotonic() + 60
+            while said.getvalue().count("no room") < times and time.monotonic() < end:
+                time.sleep(0.1)
+            time.sleep(1)
+    assert said.getvalue().count("no room") == 2
 
 
-def _board() -> Any:
-    return Board.remote()  # type: ignore[attr-defined]
+@ray.remote
+class _Worker:
+    def ready(self) -> None:
+        pass
+
+
+@pytest.mark.ray
+def test_workers_that_have_their_place_are_not_waited_for(local_cluster: str) -> None:
+    every_cpu = ClusterConfig(cpus_per_worker=8)
+    assert missing_room(every_cpu, "_Worker") == ""  # there is room
+    first: Any = _Worker.options(num_cpus=8).remote()  # type: ignore[attr-defined]
+    ray.get(first.ready.remote())
+    assert missing_room(every_cpu, "_Worker") == ""  # it has its place
+    sentence = "still waiting for 1 worker with 8 CPU each to start; 0 of 8 CPU are free."
+    assert missing_room(every_cpu, "AnotherWorker") == sentence
+    second: Any = _Holder.remote()  # type: ignore[attr-defined]
+    ray.kill(first)
+    ray.get(second.ready.remote())
+    assert missing_room(every_cpu, "_Worker") == sentence  # it lost its place to another
+    ray.kill(second)
+
+
+@ray.remote(num_cpus=8)
+class _Holder:
+    def ready(self) -> None:
+        pass
 
 
 def test_what_is_asked_for_is_each_worker_and_a_cpu_for_the_data() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -47,3 +50,14 @@ def test_more_gpus_than_samples_bring_nothing() -> None:
 def test_no_gpu_is_no_cluster() -> None:
     with pytest.raises(ValueError, match="gpus must be at least 1, got 0"):
         demand(WORK, MACHINES, 0)
+
+
+def test_the_page_says_from_how_many_gpus_on_a_prefix_is_too_slow() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "scaling.md").read_text()
+    found = re.search(r"from (\d+) GPUs on \((\d+) / (\d+)\)", page)
+    row = re.search(r"^\| 1 \|(?:[^|]*\|){3} (\d+) \(", page, re.MULTILINE)
+    assert found
+    assert row
+    gpus, answered, asked = map(int, found.groups())
+    assert (answered, asked) == (MACHINES.requests, int(row[1]))
+    assert gpus == math.ceil(answered / asked)

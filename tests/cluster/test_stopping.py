@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cluster.progress import Board
+from cluster.progress import new_board
 from cluster.stopping import StopAsked, passing_on_sigterm, was_asked
 
 pytestmark = pytest.mark.ray
@@ -22,7 +22,7 @@ def becomes_true(question: Callable[[], bool]) -> bool:
 
 
 def test_sigterm_reaches_a_worker_through_the_board(local_cluster: str) -> None:
-    board = Board.remote()  # type: ignore[attr-defined]
+    board = new_board()
     asked = StopAsked(board)
     before = signal.getsignal(signal.SIGTERM)
     with passing_on_sigterm(board):
@@ -35,8 +35,23 @@ def test_sigterm_reaches_a_worker_through_the_board(local_cluster: str) -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_a_board_that_starts_again_is_told_again(
+    local_cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    monkeypatch.setattr("cluster.stopping.AGAIN_S", 0.5)
+    board = new_board()
+    with passing_on_sigterm(board):
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(2):
+            assert becomes_true(lambda: was_asked(board))
+            ray.kill(board, no_restart=False)
+        assert becomes_true(lambda: was_asked(board))
+
+
 def test_without_a_signal_nobody_is_asked(local_cluster: str) -> None:
-    board = Board.remote()  # type: ignore[attr-defined]
+    board = new_board()
     with passing_on_sigterm(board):
         pass
     assert not was_asked(board)
@@ -59,7 +74,7 @@ def test_in_another_thread_signals_are_left_alone(local_cluster: str) -> None:
 def test_a_board_that_is_gone_asks_for_nothing(local_cluster: str) -> None:
     import ray
 
-    board = Board.remote()  # type: ignore[attr-defined]
+    board = new_board()
     asked = StopAsked(board)
     ray.kill(board)
     time.sleep(1)
