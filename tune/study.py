@@ -125,15 +125,7 @@ class Study:
             trial.report(float(value), epoch)
         if self.search.scheduler == "none" or not self.halving.stops_at(number, epoch):
             return False
-        bracket = self.halving.bracket(number)
-        others = [
-            other.intermediate_values[epoch]
-            for other in self.optuna.get_trials(deepcopy=False)
-            if other.number != number
-            and epoch in other.intermediate_values
-            and self.halving.bracket(other.number) == bracket
-        ]
-        return not self.halving.passes(float(value), others, is_loss(self.goal.watched))
+        return self._stops(trial, epoch)
 
     def stopped(self, number: int) -> None:
         """End a trial that was stopped at a rung."""
@@ -172,6 +164,27 @@ class Study:
             return
         for values in [self.space.own(), *warm]:
             self.optuna.enqueue_trial(dict(values), skip_if_exists=True)
+
+    def _stops(self, trial: optuna.Trial, epoch: int) -> bool:
+        """Whether a trial stops at a rung; decided once, however often the epoch is told."""
+        own = self._frozen(trial.number)
+        decision = f"stopped at epoch {epoch}"
+        if decision in own.user_attrs:
+            return bool(own.user_attrs[decision])
+        if max(own.intermediate_values) > epoch:
+            return False  # it went on already, in a search that did not note its decisions
+        bracket = self.halving.bracket(trial.number)
+        others = [
+            other.intermediate_values[epoch]
+            for other in self.optuna.get_trials(deepcopy=False)
+            if other.number != trial.number
+            and epoch in other.intermediate_values
+            and self.halving.bracket(other.number) == bracket
+        ]
+        value = own.intermediate_values[epoch]
+        stops = not self.halving.passes(value, others, is_loss(self.goal.watched))
+        trial.set_user_attr(decision, stops)
+        return stops
 
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
         """A sampler for one trial; its seed is the trial's, however often the search began anew."""

@@ -83,6 +83,11 @@ def _carry_out(run: RunConfig, indices: Indices, device: torch.device, tells: bo
     found = checkpoints.last()
     for sentence in found.told:
         logging.getLogger(__name__).warning(sentence)
+    if tells:
+        # A state is kept before it is told, so an interruption may have lost its validation. No
+        # earlier one: training goes on only after Tune has taken it.
+        for line in _validations(found.state.history)[-1:]:
+            tune.report(_numbers(line))
     carry_out(run, indices, device, found.state, _unheard, keep)
 
 
@@ -114,10 +119,21 @@ def _train_below(run: RunConfig, indices: Indices) -> None:
 
 
 def _tell_new(folder: RunFolder, told: int) -> Iterator[None]:
-    """Report the validations that were not told yet, one by one."""
+    """Report the validations that this process did not tell yet, one by one.
+
+    Those that an earlier process may have told as well: the study knows which are new to it.
+    """
     if not folder.has("metrics.jsonl"):
         return
     lines = [json.loads(line) for line in folder.read_text("metrics.jsonl").splitlines()]
-    for line in [line for line in lines if line["split"] == "val"][told:]:
-        tune.report({k: v for k, v in line.items() if isinstance(v, (int, float))})
+    for line in _validations(lines)[told:]:
+        tune.report(_numbers(line))
         yield
+
+
+def _validations(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [line for line in history if line["split"] == "val"]
+
+
+def _numbers(line: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in line.items() if isinstance(v, (int, float))}
