@@ -83,7 +83,7 @@ class Study:
         """The next trial with its run: an interrupted one, or a new one; none: all have begun."""
         while True:
             if self._unfinished:
-                trial = self._trial(self._unfinished.popleft())
+                trial = self._continued(self._unfinished.popleft())
             else:
                 begun = len(self.trials(*DONE, TrialState.RUNNING))
                 if begun >= self.search.trials:
@@ -185,6 +185,16 @@ class Study:
         stops = not self.halving.passes(value, others, is_loss(self.goal.watched))
         trial.set_user_attr(decision, stops)
         return stops
+
+    def _continued(self, number: int) -> optuna.Trial:
+        """An interrupted trial; values it has not drawn yet become what they would have been."""
+        sampler = self.optuna.sampler = self._sampler(number)
+        trial, frozen = self._trial(number), self._frozen(number)
+        given = frozen.system_attrs.get("fixed_params", {})
+        for name, distribution in frozen.distributions.items():
+            if not (name in given or distribution.single() or name in trial.relative_params):
+                sampler.sample_independent(self.optuna, frozen, name, distribution)
+        return trial
 
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
         """A sampler for one trial; its seed is the trial's, however often the search began anew."""

@@ -63,9 +63,10 @@ def test_a_validation_that_was_kept_but_not_told_is_told_when_the_trial_begins_a
             raise Interrupted
         reported.append(metrics)
 
-    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+    with monkeypatch.context() as patch:
         patch.setattr("tune.trial.tune.report", killed)
-        train(run)
+        with pytest.raises(Interrupted):
+            train(run)
     assert len(RunFolder(run.storage, str(run.name)).checkpoints.last().state.history) == 6
     assert [line["epoch"] for line in reported] == [1, 2]
     train(run)
