@@ -31,6 +31,8 @@ from mtl.doctor.weights import check_init
 from mtl.errors import ConfigError, RunExistsError
 from mtl.families import family_of
 from mtl.families.footprint import disk_need
+from mtl.files import write_atomically
+from tune.base import check_base, keep_base
 from tune.check import check
 from tune.config import SearchConfig
 from tune.load import base_run, changed_keys, load, preset_names, to_yaml
@@ -94,7 +96,7 @@ def check_folder(search: SearchConfig, folder: Path) -> None:
 
     Raises:
         RunExistsError: the name is in use and `resume=true` was not given.
-        ConfigError: there is nothing to resume, or what is searched has changed.
+        ConfigError: there is nothing to resume, or what is searched or varied has changed.
     """
     saved = folder / SEARCH_FILE
     if not search.resume:
@@ -114,6 +116,7 @@ def check_folder(search: SearchConfig, folder: Path) -> None:
             f"search '{search.name}' was started with another {key}; resume it with the value it "
             "had, or start a new search under another name with warm_start of this one."
         )
+    check_base(folder, base_run(search))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -152,8 +155,8 @@ def run_search(words: Sequence[str], at_end: ExitStack) -> None:
     if joined:
         placed = space.base.model_copy(update={"storage": search.storage})
         check_run_on_nodes(placed, disk_need(base, indices))
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / SEARCH_FILE).write_text(to_yaml(search), encoding="utf-8")
+    keep_base(folder, base)
+    write_atomically(folder / SEARCH_FILE, to_yaml(search).encode())
     study = Study(folder, search, space, goal)
     study.enqueue_first(warm)
     shared = None if reads_own_data(space) else indices
