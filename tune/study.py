@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from mtl.config.run import RunConfig
@@ -25,12 +23,12 @@ from tune.check import Goal
 from tune.checkpoints import clear_checkpoints
 from tune.config import SearchConfig
 from tune.halving import Halving
+from tune.journal import JOURNAL, open_journal, study_name
 from tune.metrics import final_metrics, is_loss
 from tune.outcome import read_outcome
 from tune.parameters import Values
 from tune.space import Space
 
-JOURNAL = "study.journal"
 DONE = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -47,10 +45,10 @@ def good_trials(ended: int) -> int:
 
 def open_study(folder: Path, search: SearchConfig) -> optuna.Study:
     """The study of a search folder, made if it is not there."""
-    storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    storage = open_journal(folder / JOURNAL)
     study = optuna.create_study(
         storage=storage,
-        study_name=str(search.name),
+        study_name=study_name(storage, str(search.name)),
         directions=[objective.direction for objective in search.objectives],
         load_if_exists=True,
     )

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import optuna
 import pytest
 
 from mtl.config.load import load as load_run
 from mtl.config.load import to_yaml as run_to_yaml
-from tests.tune.made import study_of
+from mtl.errors import ConfigError
+from tests.tune.made import carry_on, study_of
 from tune.base import BASE_FILE, keep_base
+from tune.journal import JOURNAL
 from tune.load import base_run, to_yaml
 from tune.search import SEARCH_FILE, check_folder, main, resolve
+from tune.warm_start import earlier_bests
 
 
 def write_run(file: Path, *words: str) -> None:
@@ -57,3 +61,31 @@ def test_a_search_that_began_before_its_run_was_kept_goes_on(search_of_file: Pat
     (search_of_file / BASE_FILE).unlink()
     write_run(search_of_file.parent / "my.yaml", "stages.head.epochs=2", "stages.full.epochs=7")
     check_folder(resolve(resuming(search_of_file)), search_of_file)
+
+
+def test_a_renamed_folder_goes_on_with_its_study(tmp_path: Path) -> None:
+    study = study_of(tmp_path / "before")
+    assert study.begin()
+    carry_on(study, 0, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    left = study.left
+    renamed = study_of((tmp_path / "before").rename(tmp_path / "after"))
+    assert renamed.left == left
+    assert [trial.number for trial in renamed.best()] == [0]
+    names = optuna.get_all_study_names(renamed.optuna._storage)
+    assert names == ["before"]
+    warm = study_of(tmp_path / "next", f"warm_start={tmp_path / 'after'}")
+    assert earlier_bests(warm.search, warm.space) == [renamed.optuna.trials[0].params]
+
+
+@pytest.mark.parametrize("damage", ["{broken\n{}\n", "[1]\n", "{}\n", "\x00\x00\n\n"])
+def test_a_damaged_journal_is_refused_in_one_sentence(tmp_path: Path, damage: str) -> None:
+    study = study_of(tmp_path / "s")
+    study.search = study.search.model_copy(update={"warm_start": str(study.folder)})
+    journal = study.folder / JOURNAL
+    journal.write_text(damage + journal.read_text())
+    with pytest.raises(ConfigError) as error:
+        earlier_bests(study.search, study.space)
+    assert f"{journal} is not a journal of Optuna, or is damaged" in str(error.value)
+    assert "\n" not in str(error.value)
+    with pytest.raises(ConfigError, match="is damaged"):
+        study_of(tmp_path / "s")
