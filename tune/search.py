@@ -140,9 +140,9 @@ def run_search(words: Sequence[str], at_end: ExitStack) -> None:
     search = resolve(words)
     folder = Path(search.storage) / str(search.name)
     check_folder(search, folder)
-    base = base_run(search)
-    space = Space(search.space, base)
+    space = Space(search.space, base_run(search))
     goal = check(search, space)
+    base = space.base
     check_init(base)
     warm = earlier_bests(search, space)
     console.print(f"search '{search.name}' in {folder}", markup=False)
@@ -155,7 +155,7 @@ def run_search(words: Sequence[str], at_end: ExitStack) -> None:
     if joined:
         placed = space.base.model_copy(update={"storage": search.storage})
         check_run_on_nodes(placed, disk_need(base, indices))
-    keep_base(folder, base)
+    keep_base(folder, space.asked)
     write_atomically(folder / SEARCH_FILE, to_yaml(search).encode())
     study = Study(folder, search, space, goal)
     study.enqueue_first(warm)
