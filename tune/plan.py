@@ -8,6 +8,7 @@ from pathlib import Path
 import ray
 from rich.console import Console
 
+from cluster.preflight import check_resources
 from mtl.config.run import RunConfig
 from mtl.families import Indices
 from mtl.families.footprint import num_parameters
@@ -25,8 +26,7 @@ def place(
     Raises:
         ResourceError: the cluster, its object store or the disk is too small; gives the arithmetic.
     """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    placement = place_trials(nodes, base.cluster, search.concurrent_trials, search.trials)
+    placement = place_trials(_nodes(), base.cluster, search.concurrent_trials, search.trials)
     existing = next(path for path in (storage, *storage.parents) if path.exists())
     reruns = (search.reruns.top + 1) * search.reruns.seeds if search.reruns.top else 0
     disk = check_disk(
@@ -47,6 +47,21 @@ def place(
         if line:
             console.print(line, style="dim", markup=False)
     return placement
+
+
+def check_one_fits(base: RunConfig) -> None:
+    """Refuse a cluster that has no place for a single trial, whoever uses it now.
+
+    Raises:
+        ResourceError: with the arithmetic and what to lower.
+    """
+    check_resources(base)
+    place_trials(_nodes(), base.cluster, None, 1)
+
+
+def _nodes() -> list[dict[str, float]]:
+    """What each node has."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def reads_own_data(space: Space) -> bool:

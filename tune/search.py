@@ -25,7 +25,8 @@ from rich.console import Console
 
 from cluster.ending import exit_status
 from cluster.job import connect
-from cluster.preflight import check_resources, check_run_on_nodes, check_storage, with_gpus
+from cluster.preflight import check_run_on_nodes, check_storage, with_gpus
+from cluster.room import room_for
 from cluster.storage import absolute_storage
 from mtl.doctor.weights import check_init
 from mtl.errors import ConfigError, RunExistsError
@@ -36,12 +37,13 @@ from tune.base import check_base, keep_base
 from tune.check import check
 from tune.config import SearchConfig
 from tune.load import base_run, changed_keys, load, preset_names, to_yaml
-from tune.plan import place, reads_own_data
+from tune.plan import check_one_fits, place, reads_own_data
 from tune.progress import ShownReruns, ShownStudy
 from tune.publish import final_words, publish
 from tune.ray_tune import run_trials
 from tune.space import Space
 from tune.study import Study
+from tune.waiting import Waiting
 from tune.warm_start import earlier_bests
 
 USAGE = f"""usage: python tune/search.py [PRESET|FILE.yaml] [section.key=value ...]
@@ -150,11 +152,11 @@ def run_search(words: Sequence[str], at_end: ExitStack) -> None:
     check_storage(search.storage)
     joined = connect(base, at_end)
     space.base = with_gpus(base)
-    check_resources(space.base)
-    placement = place(search, space.base, indices, folder.parent, console)
-    if joined:
-        placed = space.base.model_copy(update={"storage": search.storage})
-        check_run_on_nodes(placed, disk_need(base, indices))
+    with room_for(space.base, lambda: check_one_fits(space.base), console.print):
+        placement = place(search, space.base, indices, folder.parent, console)
+        if joined:
+            placed = space.base.model_copy(update={"storage": search.storage})
+            check_run_on_nodes(placed, disk_need(base, indices))
     keep_base(folder, space.asked)
     write_atomically(folder / SEARCH_FILE, to_yaml(search).encode())
     study = Study(folder, search, space, goal)
@@ -162,12 +164,14 @@ def run_search(words: Sequence[str], at_end: ExitStack) -> None:
     shared = None if reads_own_data(space) else indices
     if study.left:
         with ShownStudy(study, placement.concurrent, console) as shown:
-            run_trials(shown, study.left, shared, placement)
+            waiting = Waiting(space.base.cluster, console)
+            run_trials(shown, study.left, shared, placement, waiting)
     if study.left:
         raise KeyboardInterrupt
     reruns = ShownReruns(study, console)
     if reruns.left:
-        run_trials(reruns, len(reruns.left), shared, placement)
+        waiting = Waiting(space.base.cluster, console)
+        run_trials(reruns, len(reruns.left), shared, placement, waiting)
     if ShownReruns(study, console).left:
         raise KeyboardInterrupt
     publish(study)

@@ -22,9 +22,11 @@ from rich.console import Console
 
 from cluster.job import run_training
 from cluster.progress import News
+from cluster.room import missing_room
 from cluster.worker import carry_out
 from mtl.config.load import to_yaml, validate
 from mtl.config.run import RunConfig
+from mtl.config.training import ClusterConfig
 from mtl.errors import MtlError
 from mtl.families import Indices, family_of
 from mtl.training.run_folder import RunFolder
@@ -32,6 +34,8 @@ from mtl.training.state import TrainingState
 
 FAILURE = "failure"
 """Key of a result that says in one sentence why a trial cannot be trained."""
+WAITS = "waits"
+"""Key of a result that says in one sentence what the workers of a trial are waiting for."""
 LOOK_S = 1.0
 """Seconds between two looks at the metrics of a run of several workers."""
 
@@ -99,10 +103,15 @@ def _train_below(run: RunConfig, indices: Indices) -> None:
     """Train in workers of Ray Train, and tell Tune what they write into the run folder."""
     folder = RunFolder(run.storage, str(run.name))
     raised: list[BaseException] = []
+    waits: list[str] = []
+
+    def missing(cluster: ClusterConfig) -> str:
+        waits.append(missing_room(cluster))
+        return waits[-1]
 
     def fit() -> None:
         try:
-            run_training(run, indices, folder, Console(file=io.StringIO()))
+            run_training(run, indices, folder, Console(file=io.StringIO()), missing)
         except BaseException as error:
             raised.append(error)
 
@@ -111,6 +120,8 @@ def _train_below(run: RunConfig, indices: Indices) -> None:
     told = 0
     while thread.is_alive():
         time.sleep(LOOK_S)
+        while waits:
+            tune.report({WAITS: waits.pop()})
         told += sum(1 for _ in _tell_new(folder, told))
     for _ in _tell_new(folder, told):
         pass
