@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from typing import Any
@@ -97,8 +97,21 @@ def _require_answer(address: str) -> None:
         ) from None
 
 
-def run_training(config: RunConfig, indices: Indices, folder: RunFolder, console: Console) -> None:
+def run_training(
+    config: RunConfig,
+    indices: Indices,
+    folder: RunFolder,
+    console: Console,
+    missing: Callable[[ClusterConfig], str] = missing_room,
+) -> None:
     """Train, after the runs that this one learns from.
+
+    Args:
+        config: of the run.
+        indices: of its data.
+        folder: of the run.
+        console: of the person.
+        missing: asked, once, where the workers do not start; says what they are waiting for.
 
     Raises:
         StoppedError: SIGTERM came; what was trained is kept.
@@ -106,7 +119,7 @@ def run_training(config: RunConfig, indices: Indices, folder: RunFolder, console
     """
     board = new_board()
     with (
-        Display(console, board, lambda: missing_room(config.cluster)),
+        Display(console, board, lambda: missing(config.cluster)),
         passing_on_sigterm(board),
     ):
         if first := family_of(config).first():

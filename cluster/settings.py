@@ -10,6 +10,10 @@ DEFAULTS = {
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",  # the dashboard's Train page
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # or every print in a worker shows twice
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # or relative paths mean something else in a worker
+    # A process takes its next trial when the thread of the one before has ended. Where that took
+    # longer than Tune's 2 s, the next was lost and a search of one at a time stood still for ever.
+    # The process of a trial reads it, and imports this file through tune/trial.py.
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
     # A training thread that waits for another must not spin. Beside one busy process two spinning
     # threads took 8 times as long as a single thread for a step of the demo, two sleeping ones 1.9
     # times; on an idle machine spinning wins (0.66 against 1.13). 2 cores,

@@ -1,8 +1,12 @@
-"""What a relative path in a config means to every process: `storage` and `model.init`."""
+"""What a relative path in a config means to every process: `storage`, `model.init`, teachers."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from mtl.config.run import RunConfig
+from mtl.config.unified_run import UnifiedRunConfig
 
 
 def absolute_storage(storage: str, here: Path, home: Path) -> str:
@@ -25,3 +29,21 @@ def absolute_init(init: str, here: Path, home: Path) -> str:
     """
     local = here / Path(init).expanduser()
     return str(local) if local.exists() else absolute_storage(init, here, home)
+
+
+def absolute_weights(config: RunConfig, here: Path, home: Path) -> RunConfig:
+    """The config with the weights that it starts from and its teachers as every process finds them.
+
+    Paths are as in `absolute_init`.
+    """
+    changes: dict[str, object] = {}
+    if config.model.init:
+        init = absolute_init(config.model.init, here, home)
+        changes["model"] = config.model.model_copy(update={"init": init})
+    if isinstance(config, UnifiedRunConfig):
+        given = {task: config.teachers.path(task) for task in config.tasks}
+        places: dict[Any, str] = {
+            task: absolute_init(place, here, home) for task, place in given.items() if place
+        }
+        changes["teachers"] = config.teachers.model_copy(update=places)
+    return config.model_copy(update=changes)

@@ -33,7 +33,7 @@ from cluster.preflight import (
     with_gpus,
 )
 from cluster.room import room_for
-from cluster.storage import absolute_init, absolute_storage
+from cluster.storage import absolute_storage, absolute_weights
 from cluster.summary import final_table, publish_report
 from mtl.config.load import load, preset_names
 from mtl.config.schema import RunConfig
@@ -88,11 +88,8 @@ def resolve(arguments: Sequence[str], preset: str = "demo") -> RunConfig:
 def _absolute(config: RunConfig) -> RunConfig:
     """The config with paths that mean the same to every process, on nodes that share a disk."""
     here, home = Path.cwd(), Path.home()
-    changes: dict[str, object] = {"storage": absolute_storage(config.storage, here, home)}
-    if config.model.init:
-        init = absolute_init(config.model.init, here, home)
-        changes["model"] = config.model.model_copy(update={"init": init})
-    return config.model_copy(update=changes)
+    storage = absolute_storage(config.storage, here, home)
+    return absolute_weights(config, here, home).model_copy(update={"storage": storage})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ import ray
 from rich.console import Console
 
 from cluster.nodes import node_resources
+from cluster.preflight import check_resources
 from mtl.config.run import RunConfig
 from mtl.families import Indices
 from mtl.families.footprint import disk_need
@@ -62,6 +63,16 @@ def place(
         if line:
             console.print(line, style="dim", markup=False)
     return placement
+
+
+def check_one_fits(base: RunConfig) -> None:
+    """Refuse a cluster that has no place for a single trial, whoever uses it now.
+
+    Raises:
+        ResourceError: with the arithmetic and what to lower.
+    """
+    check_resources(base)
+    place_trials(node_resources(), base.cluster, None, 1)
 
 
 def reads_own_data(space: Space) -> bool:

@@ -19,7 +19,8 @@ from ray.tune.search import Searcher
 from mtl.config.run import RunConfig
 from mtl.families import Indices
 from tune.placement import Placement
-from tune.trial import FAILURE, train_trial
+from tune.trial import FAILURE, WAITS, train_trial
+from tune.waiting import Waiting
 
 
 class Source(Protocol):
@@ -86,9 +87,9 @@ class _Searcher(Searcher):
 class _Scheduler(FIFOScheduler):
     """Passes results on and stops the trials that the source wants stopped."""
 
-    def __init__(self, source: Source, searcher: _Searcher) -> None:
+    def __init__(self, source: Source, searcher: _Searcher, waiting: Waiting) -> None:
         super().__init__()
-        self._source, self._searcher = source, searcher
+        self._source, self._searcher, self._waiting = source, searcher, waiting
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -96,6 +97,8 @@ class _Scheduler(FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Whether the trial goes on."""
         number = self._searcher.numbers[trial.trial_id]
+        if WAITS in result:
+            self._waiting.say(str(result[WAITS]))
         if FAILURE in result or "epoch" not in result:
             return TrialScheduler.CONTINUE
         if self._source.told(number, int(result["epoch"]), result):
@@ -104,7 +107,9 @@ class _Scheduler(FIFOScheduler):
         return TrialScheduler.CONTINUE
 
 
-def run_trials(source: Source, count: int, indices: Indices | None, place: Placement) -> None:
+def run_trials(
+    source: Source, count: int, indices: Indices | None, place: Placement, waiting: Waiting
+) -> None:
     """Run a source's trials to their end, as many at a time as there is place for.
 
     Args:
@@ -112,6 +117,7 @@ def run_trials(source: Source, count: int, indices: Indices | None, place: Place
         count: at most this many are begun.
         indices: of the data they share; none: each reads its own.
         place: what a trial gets.
+        waiting: says what trials that do not start are waiting for.
     """
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     searcher = _Searcher(source)
@@ -127,7 +133,7 @@ def run_trials(source: Source, count: int, indices: Indices | None, place: Place
                 num_samples=count,
                 max_concurrent_trials=place.concurrent,
                 search_alg=searcher,
-                scheduler=_Scheduler(source, searcher),
+                scheduler=_Scheduler(source, searcher, waiting),
                 reuse_actors=place.workers == 1,
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
             ),
@@ -135,8 +141,9 @@ def run_trials(source: Source, count: int, indices: Indices | None, place: Place
                 name="trials",
                 storage_path=str(Path(scratch)),
                 verbose=0,
+                callbacks=[waiting],
                 failure_config=tune.FailureConfig(max_failures=place.max_failures),
             ),
         )
-        with contextlib.redirect_stdout(io.StringIO()):
+        with waiting, contextlib.redirect_stdout(io.StringIO()):
             tuner.fit()

@@ -25,21 +25,25 @@ from rich.console import Console
 
 from cluster.ending import exit_status
 from cluster.job import connect
-from cluster.preflight import check_resources, check_run_on_nodes, check_storage, with_gpus
+from cluster.preflight import check_run_on_nodes, check_storage, with_gpus
+from cluster.room import room_for
 from cluster.storage import absolute_storage
 from mtl.doctor.weights import check_init
 from mtl.errors import ConfigError, RunExistsError
 from mtl.families import family_of
 from mtl.families.footprint import disk_need
+from mtl.files import write_atomically
+from tune.base import check_base, keep_base
 from tune.check import checked
 from tune.config import SearchConfig
-from tune.load import changed_keys, load, preset_names, to_yaml
-from tune.plan import place, reads_own_data
+from tune.load import base_run, changed_keys, load, preset_names, to_yaml
+from tune.plan import check_one_fits, place, reads_own_data
 from tune.progress import ShownReruns, ShownStudy
 from tune.publish import final_words, publish
 from tune.ray_tune import run_trials
 from tune.reruns import runs_left
 from tune.study import Study
+from tune.waiting import Waiting
 from tune.warm_start import earlier_bests
 
 USAGE = f"""usage: python tune/search.py [PRESET|FILE.yaml] [section.key=value ...]
@@ -94,7 +98,7 @@ def check_folder(search: SearchConfig, folder: Path) -> None:
 
     Raises:
         RunExistsError: the name is in use and `resume=true` was not given.
-        ConfigError: there is nothing to resume, or what is searched has changed.
+        ConfigError: there is nothing to resume, or what is searched or varied has changed.
     """
     saved = folder / SEARCH_FILE
     if not search.resume:
@@ -114,6 +118,7 @@ def check_folder(search: SearchConfig, folder: Path) -> None:
             f"search '{search.name}' was started with another {key}; resume it with the value it "
             "had, or start a new search under another name with warm_start of this one."
         )
+    check_base(folder, base_run(search))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -146,25 +151,27 @@ def run_search(words: Sequence[str], at_end: ExitStack) -> None:
     check_storage(search.storage)
     joined = connect(base, at_end)
     space.base = with_gpus(base)
-    check_resources(space.base)
     left = runs_left(search, Study(folder, search, space, goal) if search.resume else None)
-    placement = place(search, space.base, indices, folder.parent, left, console)
-    if joined:
-        placed = space.base.model_copy(update={"storage": search.storage})
-        check_run_on_nodes(placed, disk_need(base, indices))
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / SEARCH_FILE).write_text(to_yaml(search), encoding="utf-8")
+    with room_for(space.base, lambda: check_one_fits(space.base), console.print):
+        placement = place(search, space.base, indices, folder.parent, left, console)
+        if joined:
+            placed = space.base.model_copy(update={"storage": search.storage})
+            check_run_on_nodes(placed, disk_need(base, indices))
+    keep_base(folder, space.asked)
+    write_atomically(folder / SEARCH_FILE, to_yaml(search).encode())
     study = Study(folder, search, space, goal)
     study.enqueue_first(warm)
     shared = None if reads_own_data(space) else indices
     if study.left:
         with ShownStudy(study, placement.concurrent, console) as shown:
-            run_trials(shown, study.left, shared, placement)
+            waiting = Waiting(space.base.cluster, console)
+            run_trials(shown, study.left, shared, placement, waiting)
     if study.left:
         raise KeyboardInterrupt
     reruns = ShownReruns(study, console)
     if reruns.left:
-        run_trials(reruns, len(reruns.left), shared, placement)
+        waiting = Waiting(space.base.cluster, console)
+        run_trials(reruns, len(reruns.left), shared, placement, waiting)
     if ShownReruns(study, console).left:
         raise KeyboardInterrupt
     publish(study)

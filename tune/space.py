@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from optuna.trial import BaseTrial
 
+from cluster.storage import absolute_weights
 from mtl.config.load import validate
 from mtl.config.run import RunConfig
 from mtl.errors import ConfigError
@@ -19,7 +21,10 @@ class Space:
     """What a search varies, over the run that it starts from."""
 
     def __init__(self, parameters: Mapping[str, Parameter], base: RunConfig) -> None:
-        self.base = base
+        self.asked = base
+        """The run as it is written."""
+        self.base = _placed(base)
+        """The same, with weights named absolutely: trials are trained in other folders."""
         self._plain = base.model_dump(mode="json")
         self.parameters = {name: parameters[name] for name in _ordered(parameters)}
 
@@ -73,7 +78,7 @@ class Space:
         for name, parameter in self.parameters.items():
             if name in values:
                 parameter.apply(run, values[name])
-        return validate(run, "the trial's config")
+        return _placed(validate(run, "the trial's config"))
 
     def _both_run(self, parameter: StageShare, config: RunConfig) -> bool:
         planned = sum(config.stages[stage].epochs for stage in parameter.stages)
@@ -85,6 +90,10 @@ class Space:
             if self.exists(name, values):
                 values[name] = value_of(name, parameter)
         return values
+
+
+def _placed(config: RunConfig) -> RunConfig:
+    return absolute_weights(config, Path.cwd(), Path.home())
 
 
 def _options(wanted: Scalar | list[Scalar]) -> list[Scalar]:

@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from mtl.config.run import RunConfig
@@ -25,12 +23,12 @@ from tune.check import Goal
 from tune.checkpoints import clear_checkpoints
 from tune.config import SearchConfig
 from tune.halving import Halving
+from tune.journal import JOURNAL, open_journal, study_name
 from tune.metrics import is_loss
 from tune.outcome import read_outcome
 from tune.parameters import Values
 from tune.space import Space
 
-JOURNAL = "study.journal"
 DONE = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -47,10 +45,10 @@ def good_trials(ended: int) -> int:
 
 def open_study(folder: Path, search: SearchConfig) -> optuna.Study:
     """The study of a search folder, made if it is not there."""
-    storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    storage = open_journal(folder / JOURNAL)
     study = optuna.create_study(
         storage=storage,
-        study_name=str(search.name),
+        study_name=study_name(storage, str(search.name)),
         directions=[objective.direction for objective in search.objectives],
         load_if_exists=True,
     )
@@ -84,7 +82,7 @@ class Study:
         """The next trial with its run: an interrupted one, or a new one; none: all have begun."""
         while True:
             if self._unfinished:
-                trial = self._trial(self._unfinished.popleft())
+                trial = self._continued(self._unfinished.popleft())
             else:
                 begun = len(self.trials(*DONE, TrialState.RUNNING))
                 if begun >= self.search.trials:
@@ -121,15 +119,7 @@ class Study:
             trial.report(float(value), epoch)
         if self.search.scheduler == "none" or not self.halving.stops_at(number, epoch):
             return False
-        bracket = self.halving.bracket(number)
-        others = [
-            other.intermediate_values[epoch]
-            for other in self.optuna.get_trials(deepcopy=False)
-            if other.number != number
-            and epoch in other.intermediate_values
-            and self.halving.bracket(other.number) == bracket
-        ]
-        return not self.halving.passes(float(value), others, is_loss(self.goal.watched))
+        return self._stops(trial, epoch)
 
     def epochs_by(self, number: int, epoch: int) -> int:
         """Epochs that a trial has trained by an epoch of its run, as the rungs count them."""
@@ -175,6 +165,37 @@ class Study:
             return
         for values in [self.space.own(), *warm]:
             self.optuna.enqueue_trial(dict(values), skip_if_exists=True)
+
+    def _stops(self, trial: optuna.Trial, epoch: int) -> bool:
+        """Whether a trial stops at a rung; decided once, however often the epoch is told."""
+        own = self._frozen(trial.number)
+        decision = f"stopped at epoch {epoch}"
+        if decision in own.user_attrs:
+            return bool(own.user_attrs[decision])
+        if max(own.intermediate_values) > epoch:
+            return False  # it went on already, in a search that did not note its decisions
+        bracket = self.halving.bracket(trial.number)
+        others = [
+            other.intermediate_values[epoch]
+            for other in self.optuna.get_trials(deepcopy=False)
+            if other.number != trial.number
+            and epoch in other.intermediate_values
+            and self.halving.bracket(other.number) == bracket
+        ]
+        value = own.intermediate_values[epoch]
+        stops = not self.halving.passes(value, others, is_loss(self.goal.watched))
+        trial.set_user_attr(decision, stops)
+        return stops
+
+    def _continued(self, number: int) -> optuna.Trial:
+        """An interrupted trial; values it has not drawn yet become what they would have been."""
+        sampler = self.optuna.sampler = self._sampler(number)
+        trial, frozen = self._trial(number), self._frozen(number)
+        given = frozen.system_attrs.get("fixed_params", {})
+        for name, distribution in frozen.distributions.items():
+            if not (name in given or distribution.single() or name in trial.relative_params):
+                sampler.sample_independent(self.optuna, frozen, name, distribution)
+        return trial
 
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
         """A sampler for one trial; its seed is the trial's, however often the search began anew."""

@@ -22,9 +22,11 @@ from rich.console import Console
 
 from cluster.job import run_training
 from cluster.progress import News
+from cluster.room import missing_room
 from cluster.worker import carry_out
 from mtl.config.load import to_yaml, validate
 from mtl.config.run import RunConfig
+from mtl.config.training import ClusterConfig
 from mtl.errors import MtlError
 from mtl.families import Indices, family_of
 from mtl.training.run_folder import RunFolder
@@ -32,6 +34,8 @@ from mtl.training.state import TrainingState
 
 FAILURE = "failure"
 """Key of a result that says in one sentence why a trial cannot be trained."""
+WAITS = "waits"
+"""Key of a result that says in one sentence what the workers of a trial are waiting for."""
 LOOK_S = 1.0
 """Seconds between two looks at the metrics of a run of several workers."""
 
@@ -83,6 +87,11 @@ def _carry_out(run: RunConfig, indices: Indices, device: torch.device, tells: bo
     found = checkpoints.last()
     for sentence in found.told:
         logging.getLogger(__name__).warning(sentence)
+    if tells:
+        # A state is kept before it is told, so an interruption may have lost its validation. No
+        # earlier one: training goes on only after Tune has taken it.
+        for line in _validations(found.state.history)[-1:]:
+            tune.report(_numbers(line))
     carry_out(run, indices, device, found.state, _unheard, keep)
 
 
@@ -94,10 +103,15 @@ def _train_below(run: RunConfig, indices: Indices) -> None:
     """Train in workers of Ray Train, and tell Tune what they write into the run folder."""
     folder = RunFolder(run.storage, str(run.name))
     raised: list[BaseException] = []
+    waits: list[str] = []
+
+    def missing(cluster: ClusterConfig) -> str:
+        waits.append(missing_room(cluster))
+        return waits[-1]
 
     def fit() -> None:
         try:
-            run_training(run, indices, folder, Console(file=io.StringIO()))
+            run_training(run, indices, folder, Console(file=io.StringIO()), missing)
         except BaseException as error:
             raised.append(error)
 
@@ -106,6 +120,8 @@ def _train_below(run: RunConfig, indices: Indices) -> None:
     told = 0
     while thread.is_alive():
         time.sleep(LOOK_S)
+        while waits:
+            tune.report({WAITS: waits.pop()})
         told += sum(1 for _ in _tell_new(folder, told))
     for _ in _tell_new(folder, told):
         pass
@@ -114,10 +130,21 @@ def _train_below(run: RunConfig, indices: Indices) -> None:
 
 
 def _tell_new(folder: RunFolder, told: int) -> Iterator[None]:
-    """Report the validations that were not told yet, one by one."""
+    """Report the validations that this process did not tell yet, one by one.
+
+    Those that an earlier process may have told as well: the study knows which are new to it.
+    """
     if not folder.has("metrics.jsonl"):
         return
     lines = [json.loads(line) for line in folder.read_text("metrics.jsonl").splitlines()]
-    for line in [line for line in lines if line["split"] == "val"][told:]:
-        tune.report({k: v for k, v in line.items() if isinstance(v, (int, float))})
+    for line in _validations(lines)[told:]:
+        tune.report(_numbers(line))
         yield
+
+
+def _validations(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [line for line in history if line["split"] == "val"]
+
+
+def _numbers(line: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in line.items() if isinstance(v, (int, float))}

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from mtl.errors import ConfigError
 from tune.config import SearchConfig
+from tune.journal import JOURNAL, open_journal
 from tune.parameters import Values
 from tune.space import Space
 
@@ -22,16 +21,16 @@ def earlier_bests(search: SearchConfig, space: Space) -> list[Values]:
     """Values of the best trials of `warm_start`, of parameters that this space has too.
 
     Raises:
-        ConfigError: there is no search, or it shares no parameter with this one.
+        ConfigError: there is no search, it is damaged, or it shares no parameter with this one.
     """
     if search.warm_start is None:
         return []
-    journal = Path(search.warm_start) / "study.journal"
+    journal = Path(search.warm_start) / JOURNAL
     if not journal.is_file():
         raise ConfigError(
-            f"warm_start={search.warm_start} must be the folder of a search, with a study.journal."
+            f"warm_start={search.warm_start} must be the folder of a search, with a {JOURNAL}."
         )
-    storage = JournalStorage(JournalFileBackend(str(journal)))
+    storage = open_journal(journal)
     names = optuna.get_all_study_names(storage)
     if not names:
         raise ConfigError(f"warm_start={search.warm_start} holds no trial yet.")

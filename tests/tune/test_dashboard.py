@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.tune.made import carry_on, study_of
-from tune.study import JOURNAL
+from tune.journal import JOURNAL
 
 pytest.importorskip("optuna_dashboard")
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -117,3 +118,28 @@ def test_a_run_outside_of_the_space_is_named(
     with pytest.raises(ConfigError) as error:
         space_of(*words).own()
     assert message in str(error.value)
+
+
+def test_weights_mean_the_same_to_every_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, space_of: SpaceOf
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    start = "space.start={kind: choice, path: model.init, choices: [first, second]}"
+    space = space_of("run.model.init=first", start)
+    assert space.own()["start"] == "first"  # as it is written
+    assert space.asked.model.init == "first"
+    assert space.base.model.init == str(tmp_path / "first")
+    monkeypatch.chdir("/")
+    assert space.run({}).model.init == str(tmp_path / "first")
+    monkeypatch.chdir(tmp_path)
+    assert space.run({"start": "second"}).model.init == str(tmp_path / "second")
+
+
+def test_teachers_mean_the_same_to_every_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, space_of: SpaceOf
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["run.teachers.det=det", "run.loss.distillation.weight=0"]
+    space = space_of(*words, preset="unified_demo")
+    monkeypatch.chdir("/")
+    assert space.run({}).teachers.det == str(tmp_path / "det")  # type: ignore[attr-defined]

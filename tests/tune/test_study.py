@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
+import optuna
 import pytest
 from optuna.trial import TrialState
 
@@ -98,6 +100,37 @@ def test_an_interruption_changes_no_later_value(tmp_path: Path, sampler: str) ->
     straight = values("straight", interrupted=False)
     assert values("interrupted", interrupted=True) == straight
     assert len({trial["learning_rate"] for trial in straight}) == 8
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize("number", [2, 5])  # before and after the estimator has enough
+def test_values_left_to_draw_are_drawn_as_if_nothing_had_happened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str, number: int
+) -> None:
+    words = [f"sampler={sampler}", "trials=8", "scheduler=none", "startup_trials=3"]
+    studies = [study_of(tmp_path / name, *words) for name in ("straight", "interrupted")]
+    for each in range(number):
+        for study in studies:
+            carry_on(study, begun(study), [each / 10] * 6)
+    begun(studies[0])
+
+    drawn: list[str] = []
+    suggest = optuna.Trial.suggest_float
+
+    def killed(self: optuna.Trial, name: str, *rest: float, **how: Any) -> float:
+        drawn.append(name)
+        if len(drawn) > 1:
+            raise KeyboardInterrupt
+        return suggest(self, name, *rest, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("optuna.Trial.suggest_float", killed)
+        with pytest.raises(KeyboardInterrupt):
+            studies[1].begin()
+    again = study_of(tmp_path / "interrupted", *words)
+    assert len(again.optuna.trials[number].params) < len(again.space.parameters)
+    assert begun(again) == number
+    assert again.optuna.trials[number].params == studies[0].optuna.trials[number].params
 
 
 @pytest.mark.parametrize(
