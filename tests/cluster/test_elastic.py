@@ -143,3 +143,27 @@ def test_a_run_that_lost_a_node_takes_the_next_one_that_comes(
     both = [step for step in second if step > alone]
     assert both
     assert all(first[step] != second[step] for step in both)  # each has its own half of a batch
+
+
+def test_a_run_that_lost_a_node_says_what_it_waits_for(nodes: Cluster, tmp_path: Path) -> None:
+    words = ["training.samples_per_epoch=400000", "diagnostics.record_samples=true"]
+    process = begin(tmp_path, nodes.address, "name=short", "cluster.workers=2", *words)
+    assert process.stdout
+
+    def said(words: str) -> str:
+        assert process.stdout
+        return next(line for line in process.stdout if words in line)
+
+    wait_until(lambda: last_step(tmp_path / "short") >= 5, process)
+    gone, _ = nodes.worker_nodes
+    nodes.remove_node(gone, allow_graceful=False)
+    said("going on from the last checkpoint")
+    since = time.monotonic()
+    sentence = said("still waiting")
+    assert time.monotonic() - since < 30
+    assert sentence.startswith("still waiting for 2 workers with 2 CPU each to start; ")
+    nodes.add_node(num_cpus=2, object_store_memory=100 << 20)
+    said("going on at step")
+    process.terminate()
+    rest, _ = process.communicate()
+    assert process.returncode == 143, rest
