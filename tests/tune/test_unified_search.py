@@ -25,7 +25,8 @@ def test_a_search_of_unified_runs_counts_their_teachers_and_finds_a_run(
     run = [f"run.{word}" for word in TINY]
     words = [
         *run, "run.model.neck_width=64", "run.stages.teachers.epochs=1",
-        "run.stages.joint.epochs=3", "run.training.num_threads=1", "trials=3", "startup_trials=2", "concurrent_trials=1",
+        "run.stages.joint.epochs=3", "run.training.num_threads=1",
+        "trials=3", "startup_trials=2", "concurrent_trials=1",
         "reruns.top=0", "name=small", f"storage={tmp_path}",
     ]  # fmt: skip
     assert main(["unified_demo", *words]) == 0
