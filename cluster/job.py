@@ -111,7 +111,7 @@ def run_training(
         indices: of its data.
         folder: of the run.
         console: of the person.
-        missing: asked, once, where the workers do not start; says what they are waiting for.
+        missing: asked where the workers say nothing; says what they wait for, empty: not for room.
 
     Raises:
         StoppedError: SIGTERM came; what was trained is kept.

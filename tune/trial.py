@@ -106,8 +106,9 @@ def _train_below(run: RunConfig, indices: Indices) -> None:
     waits: list[str] = []
 
     def missing(cluster: ClusterConfig) -> str:
-        waits.append(missing_room(cluster))
-        return waits[-1]
+        lacking = missing_room(cluster)
+        waits.extend([lacking] if lacking else [])
+        return lacking
 
     def fit() -> None:
         try:

@@ -50,8 +50,8 @@ class Waiting(tune.Callback):
         self._timer.cancel()
 
     def say(self, sentence: str) -> None:
-        """Show a sentence, if none was shown before."""
-        if not self._said:
+        """Show a sentence, if there is one and none was shown before."""
+        if sentence and not self._said:
             self._said = True
             self._console.print(Text(sentence, style="yellow"))
 

@@ -52,6 +52,17 @@ def test_a_search_says_once_why_no_trial_starts(no_room: None) -> None:
     assert said.getvalue() == "no room\n"
 
 
+def test_a_search_that_starts_slowly_beside_room_enough_says_nothing(
+    no_room: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tune.waiting.missing_room", lambda cluster: "")
+    said = io.StringIO()
+    with waiting_on(said) as waiting:
+        time.sleep(0.3)
+        waiting.say("no room")  # later there is none
+    assert said.getvalue() == "no room\n"
+
+
 def test_a_search_with_a_trial_or_without_work_says_nothing(no_room: None) -> None:
     said = io.StringIO()
     with waiting_on(said) as waiting:
