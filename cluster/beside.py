@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TypeVar
 
 T = TypeVar("T")
+
+HEAR_S = 1.0
+"""Python hears a signal between two steps of the main thread, whichever thread the system chose."""
 
 
 def beside(call: Callable[[], T]) -> T:
@@ -25,4 +28,6 @@ def beside(call: Callable[[], T]) -> T:
             future.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
+    while not wait([future], timeout=HEAR_S).done:
+        pass
     return future.result()

@@ -103,6 +103,7 @@ def killed_and_continued(place: Path, out: str, command: list[str], address: str
     assert "are done already; going on with the rest" in again.stdout
 
 
+@pytest.mark.slow
 def test_a_killed_evaluation_goes_on_to_the_same_files(place: Path, local_cluster: str) -> None:
     command = words(place, "killed", "cluster.workers=2")
     killed_and_continued(place, "killed", command, local_cluster)

@@ -53,6 +53,7 @@ def require_falling_condition_loss(run: Path, mode: str) -> None:
     assert lines[1]["loss/classification"] < lines[0]["loss/classification"]
 
 
+@pytest.mark.slow
 def test_two_workers_train_and_their_weights_are_tracked_with_as_they_are(
     local_cluster: str, tmp_path: Path
 ) -> None:

@@ -230,6 +230,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_one_sentence(
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_bad_frame_is_named_although_a_ray_task_met_it(
     local_cluster: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

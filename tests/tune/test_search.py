@@ -95,10 +95,11 @@ class TestSearch:
         assert "concurrent_trials=99 cannot be placed" in capsys.readouterr().err
         assert not (tmp_path / "no").exists()
 
+    @pytest.mark.slow
     def test_an_objective_of_the_final_evaluation_is_of_the_validation_split(
         self, local_cluster: str, tmp_path: Path
     ) -> None:
-        words = ["trials=2", "scheduler=none", "run.stages.full.epochs=1", "name=ao"]
+        words = ["trials=2", "scheduler=none", "run.stages.full.epochs=2", "name=ao"]
         words += ["objectives=[{value: ao}]", "run.evaluation.splits=[test]"]
         assert main([*TINY, *words, f"storage={tmp_path}"]) == 0
         states = [trial.state for trial in study_in(tmp_path / "ao").trials]
