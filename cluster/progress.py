@@ -19,14 +19,13 @@ from rich.live import Live
 from rich.text import Text
 
 from cluster.waiting import Waiting
+from mtl.report.metrics import FINAL_STAGES
 from mtl.report.values import low_weights
 
 News = dict[str, Any]
 
 ANSWER_S = 10.0
 """So long a worker waits for the answer of a board that starts again."""
-FINAL_STAGES = ("tracking", "evaluation")
-"""Stages of the lines that end a run."""
 UNIFIED = ("map", "map_50", "miou", "top1", "score", "delta_m")
 """Metrics of the unified model that a line shows."""
 

@@ -11,11 +11,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cluster.progress import FINAL_STAGES
 from mtl.config.load import load
 from mtl.config.schema import RunConfig
 from mtl.families import family_of
 from mtl.families.report import report_run
+from mtl.report.metrics import FINAL_STAGES
 from mtl.training.run_folder import RunFolder
 
 ROWS = (

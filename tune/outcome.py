@@ -45,7 +45,7 @@ def read_outcome(run_folder: Path, config: RunConfig) -> Outcome:
 
     The best weights are those that the run keeps: by `checkpoint.metric`, the first of equals.
     """
-    lines = _lines(run_folder)
+    lines, earlier = _lines(run_folder), _earlier(run_folder)
     final = [line for line in lines if line["stage"] in FINAL_STAGES]
     epochs = [line for line in lines if line not in final]
     best: Line = {}
@@ -58,15 +58,14 @@ def read_outcome(run_folder: Path, config: RunConfig) -> Outcome:
             found |= line
     return Outcome(
         {k: v for k, v in found.items() if isinstance(v, (int, float)) and k not in PLACE},
-        _before([_spent(folder) for folder in _earlier(run_folder)]),
-        _spent(run_folder),
+        _before(earlier),
+        _spent(lines, earlier),
         tuple(lines),
     )
 
 
-def _spent(run_folder: Path) -> Spent:
-    lines = _lines(run_folder)
-    earlier = [_spent(folder) for folder in _earlier(run_folder)]
+def _spent(lines: Sequence[Line], earlier: Sequence[Spent]) -> Spent:
+    """What a run with these lines took, and those that it learns from."""
     return Spent(
         _before(earlier) + max((line["epoch"] for line in lines), default=0),
         sum(one.seconds for one in earlier) + max((line["seconds"] for line in lines), default=0.0),
@@ -78,9 +77,10 @@ def _before(earlier: Sequence[Spent]) -> int:
     return max((one.epochs for one in earlier), default=0)
 
 
-def _earlier(run_folder: Path) -> list[Path]:
-    """The runs that a run learns from: its teachers, or the phase before it."""
-    return [folder for kind in ("teachers", "before") for folder in run_folder.glob(f"{kind}/*")]
+def _earlier(run_folder: Path) -> list[Spent]:
+    """Of each run that a run learns from: its teachers, or the phase before it."""
+    folders = [folder for kind in ("teachers", "before") for folder in run_folder.glob(f"{kind}/*")]
+    return [_spent(_lines(folder), _earlier(folder)) for folder in folders]
 
 
 def _lines(run_folder: Path) -> list[Line]:

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tensorboardX import SummaryWriter
 
 from mtl.files import write_atomically
+from mtl.report.metrics import FINAL_STAGES
 from tune.outcome import PLACE, read_outcome
 from tune.parameters import Scalar
 from tune.progress import STATE_WORDS
@@ -58,14 +59,14 @@ def _row(study: Study, trial: FrozenTrial) -> dict[str, Any]:
         lines = [
             line
             for line in outcome.lines
-            if line["split"] == split and line["stage"] not in ("tracking", "evaluation")
+            if line["split"] == split and line["stage"] not in FINAL_STAGES
         ]
         if split == "val":
             row["epoch"] = [outcome.before + line["epoch"] for line in lines]
         for name in dict.fromkeys(name for line in lines for name in _metrics(line)):
             row[f"{split}/{name}"] = [_metrics(line).get(name) for line in lines]
     for line in outcome.lines:
-        if line["stage"] in ("tracking", "evaluation") and line["split"] == "val":
+        if line["stage"] in FINAL_STAGES and line["split"] == "val":
             row |= {f"final/{name}": value for name, value in _metrics(line).items()}
     return row
 

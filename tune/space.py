@@ -43,8 +43,8 @@ class Space:
     def exists(self, name: str, values: Values) -> bool:
         """Whether a parameter exists beside these values of those it depends on."""
         return all(
-            other in values and values[other] in _options(wanted)
-            for other, wanted in self.parameters[name].when.items()
+            other in values and values[other] in self.parameters[name].wanted(other)
+            for other in self.parameters[name].when
         )
 
     def run(self, values: Values, **changes: object) -> RunConfig:
@@ -69,8 +69,8 @@ class Space:
         wanted: Values = {name: value}
         for other in reversed(self.parameters):
             if other in wanted:
-                for parent, options in self.parameters[other].when.items():
-                    wanted.setdefault(parent, _options(options)[0])
+                for parent in self.parameters[other].when:
+                    wanted.setdefault(parent, self.parameters[other].wanted(parent)[0])
         return wanted
 
     def _run(self, values: Values, changes: dict[str, object]) -> RunConfig:
@@ -94,10 +94,6 @@ class Space:
 
 def _placed(config: RunConfig) -> RunConfig:
     return absolute_weights(config, Path.cwd(), Path.home())
-
-
-def _options(wanted: Scalar | list[Scalar]) -> list[Scalar]:
-    return wanted if isinstance(wanted, list) else [wanted]
 
 
 def _ordered(parameters: Mapping[str, Parameter]) -> Iterator[str]:
