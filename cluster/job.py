@@ -239,6 +239,8 @@ def _here() -> bool:
 
 def _answers() -> bool:
     """Whether the cluster is still there: not all that Ray says has to do with a run."""
+    if not ray.is_initialized():  # the command is ending; a call would start another cluster
+        return False
     try:
         return ray.get(_here.remote(), timeout=ANSWER_S)
     except (ray.exceptions.RayError, ConnectionError):
