@@ -227,7 +227,8 @@ def _learn(
     scaler.unscale_(optimizer)
     norm = clip_gradients(step.model, max_grad_norm)
     if not scaler.is_enabled():  # the fp16 scaler itself skips a step that overflowed
-        require_finite_gradient(norm, step.number, step.task.describe(step.micro_batches[-1]))
+        last = step.micro_batches[-1]
+        require_finite_gradient(norm, step.number, lambda: step.task.describe(last))
     scaler.step(optimizer)
     scaler.update()
     balancer.after_step(step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -33,8 +34,13 @@ def clip_gradients(model: nn.Module, max_norm: float | None) -> Tensor:
     return nn.utils.clip_grad_norm_(learning, limit, foreach=True)
 
 
-def require_finite(losses: dict[str, Tensor], step: int, samples: str) -> None:
+def require_finite(losses: dict[str, Tensor], step: int, samples: Callable[[], str]) -> None:
     """Stop before any weight moves when a loss is not finite.
+
+    Args:
+        losses: by name.
+        step: number of the step.
+        samples: names what it is trained on; asked only where a loss is not finite.
 
     Raises:
         NonFiniteLossError: names the losses, the step and the samples.
@@ -44,15 +50,15 @@ def require_finite(losses: dict[str, Tensor], step: int, samples: str) -> None:
     if bad:
         named = ", ".join(f"loss/{name} is {value}" for name, value in bad.items())
         raise NonFiniteLossError(
-            f"{named} at step {step} for {samples}; no weight has moved: look at these samples, "
+            f"{named} at step {step} for {samples()}; no weight has moved: look at these samples, "
             "lower the learning rate or use training.precision=fp32."
         )
 
 
-def require_finite_gradient(norm: Tensor, step: int, samples: str) -> None:
+def require_finite_gradient(norm: Tensor, step: int, samples: Callable[[], str]) -> None:
     """Stop before any weight moves when the gradient is not finite."""
     if not math.isfinite(float(norm)):
         raise NonFiniteLossError(
             f"the gradient norm is {float(norm)} at step {step} though every loss is finite, for "
-            f"{samples}; no weight has moved: lower the learning rate or use precision fp32."
+            f"{samples()}; no weight has moved: lower the learning rate or use precision fp32."
         )

@@ -57,7 +57,7 @@ class Step:
         with autocast(self.config, self.device):
             values, statistics = self.task.losses(model, batch, self.moment)
         sums = {f"{name} (weighted)": x for name, x in self.groups.losses(values).items()}
-        require_finite({**values, **sums}, self.number, self.task.describe(batch))
+        require_finite({**values, **sums}, self.number, lambda: self.task.describe(batch))
         self.meter.add(statistics)
         self.probe.add(values, self.scale)
         return values

@@ -34,6 +34,7 @@ from mtl.tasks.unified import UnifiedTask
 from mtl.training.optimizer import build_optimizer, clip_gradients
 
 BOXES = 3
+CPU = torch.device("cpu")
 MOMENT = Moment(1, training=True)
 THREE_PASSES = "loss.distillation.separate_passes=false"
 
@@ -41,14 +42,18 @@ THREE_PASSES = "loss.distillation.separate_passes=false"
 class NoiseTask(UnifiedTask):
     """The task over no data."""
 
-    def __init__(self, config: UnifiedRunConfig) -> None:
+    def __init__(self, config: UnifiedRunConfig, device: torch.device = CPU) -> None:
         torch.manual_seed(0)
         lessons = None
         if config.taught:
-            models = {task: build_model(config) for task in config.tasks}
+            models = {task: build_model(config).to(device) for task in config.tasks}
             teachers = Teachers(models, dict.fromkeys(config.tasks, False))
             lessons = joint_lessons(teachers, config.tasks, config.loss)
         super().__init__(config, _Nameless(), None, lessons)
+
+    def describe(self, batch: Batch) -> str:
+        """No file's name."""
+        return "noise"
 
 
 class _Nameless(UnifiedIndex):
