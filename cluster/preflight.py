@@ -74,7 +74,7 @@ def saved_config(folder: RunFolder, overrides: Sequence[str] = ()) -> RunConfig:
 
     Of a run that was moved, paths below its storage are those of today.
     """
-    text, origin = folder.read_text("config.yaml"), f"{folder.path}/config.yaml"
+    text, origin = folder.read_text("config.yaml"), f"{folder.place}/config.yaml"
     before = load_text(text, origin).storage
     here = moved(yaml.safe_load(text), before, folder.storage)
     return load_text(yaml.safe_dump(here), origin, overrides)

@@ -94,7 +94,7 @@ def compare(words: Sequence[str], at_end: ExitStack) -> None:
     _check_joint(config, folder)
     check_init(config)
     check_storage(config.storage)
-    console.print(f"run '{config.name}' in {folder.path}", markup=False)
+    console.print(f"run '{config.name}' in {folder.place}", markup=False)
     indices = family_of(config).indices()
     for run in runs.values():
         family_of(run).indices()  # refuses what would fail only after the joint run
@@ -162,7 +162,7 @@ def _check_sequential(config: UnifiedRunConfig) -> None:
                 continue
             for key, old, new in differences(saved_config(folder), phase):
                 raise ConfigError(
-                    f"{folder.path} was started with {key}={old}, now it is {new}; give the value "
+                    f"{folder.place} was started with {key}={old}, now it is {new}; give the value "
                     f"it had, or delete {run.storage}/{run.name} to have it trained again."
                 )
 
@@ -182,7 +182,7 @@ def _publish(config: UnifiedRunConfig, folder: RunFolder, console: Console) -> N
         ("report", "retention.html", retention_page(table)),
     ):
         folder.write_text(f"{FOLDER}/{name}", text)
-        console.print(f"{what:<17} {folder.path}/{FOLDER}/{name}", markup=False)
+        console.print(f"{what:<17} {folder.place}/{FOLDER}/{name}", markup=False)
 
 
 def _grid(title: str, labels: int, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

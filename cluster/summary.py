@@ -46,7 +46,7 @@ def final_table(folder: RunFolder, config: RunConfig, console: Console) -> None:
         ("results", "results"),
         ("report", "report.html"),
     ):
-        console.print(f"{what:<17} {folder.path}/{name}", markup=False)
+        console.print(f"{what:<17} {folder.place}/{name}", markup=False)
 
 
 def publish_report(folder: RunFolder) -> None:

@@ -114,7 +114,7 @@ def train(words: Sequence[str], at_end: ExitStack) -> None:
     check_name(config, folder)
     check_init(config)
     check_storage(config.storage)
-    console.print(f"run '{config.name}' in {folder.path}", markup=False)
+    console.print(f"run '{config.name}' in {folder.place}", markup=False)
     indices = family_of(config).indices()
     for split, index in indices.named().items():
         for reason, count in index.skipped.items():

@@ -136,6 +136,6 @@ def _evaluation(run: UnifiedRunConfig, split: str) -> dict[str, Any]:
             if line["stage"] == SequentialFamily.final_stage and line["split"] == split:
                 return cast(dict[str, Any], line)
     raise DataError(
-        f"{folder.path} was not evaluated on split '{split}', the last of evaluation.splits; name "
+        f"{folder.place} was not evaluated on split '{split}', the last of evaluation.splits; name "
         "one last that it was evaluated on."
     )

@@ -178,5 +178,5 @@ class SequentialFamily(UnifiedFamily):
                     save_importance(measured, local / Path(name).name)
                     folder.upload(local, "importance")
                 file = folder.download(local, name)
-                found.append(load_importance(file, f"{folder.path}/{name}").to(device))
+                found.append(load_importance(file, f"{folder.place}/{name}").to(device))
         return found

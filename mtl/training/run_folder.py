@@ -73,6 +73,12 @@ class RunFolder:
         """The folder as a local path, none when it is remote."""
         return Path(self.path) if isinstance(self.filesystem, pyarrow.fs.LocalFileSystem) else None
 
+    @property
+    def place(self) -> str:
+        """Where it is, for people: a path or a URI, without what a URI says to log in."""
+        scheme, remote, _ = self.storage.partition("://")
+        return f"{scheme}://{self.path}" if remote else self.path
+
     def exists(self) -> bool:
         """Whether a run of this name has begun here."""
         return self.has("config.yaml")

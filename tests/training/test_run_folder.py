@@ -20,6 +20,17 @@ def test_a_run_folder_behind_a_uri_is_the_same_folder(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.part"))
 
 
+@pytest.mark.parametrize(
+    ("storage", "told"),
+    [
+        ("/runs", "/runs/a"),
+        ("s3://key:secret@bucket/runs?region=x", "s3://bucket/runs/a"),
+    ],
+)
+def test_people_are_told_where_it_is_but_no_secret(storage: str, told: str) -> None:
+    assert RunFolder(storage, "a").place == told
+
+
 @pytest.mark.parametrize("scheme", ["", "file://"])
 def test_a_file_is_deleted_if_it_is_there(scheme: str, tmp_path: Path) -> None:
     folder = RunFolder(f"{scheme}{tmp_path}", "a")
