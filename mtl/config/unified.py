@@ -134,6 +134,9 @@ class UnifiedConfig(Config):
     changing in the backbone, whose weights of `init` brought them, and of each task in the rest."""
     boxes: BoxDecodingConfig = BoxDecodingConfig()
     """Decoding of the detection map."""
+    initial_confidence: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    """Confidence that a new network has in every box slot (RetinaNet: 0.01); none: as its weights
+    fall, about a half, so that the first hundred steps go into thousands of empty slots."""
     pooling: PoolingConfig = PoolingConfig()
     """Decoding of the classification map."""
     background: Literal["merged", "own"] = "merged"

@@ -36,6 +36,9 @@ from mtl.tasks.unified import UnifiedTask
 from mtl.tasks.unified_answers import score_of
 from mtl.tracking.finished_model import FinishedModel, read_model, unified_classes_of_model
 
+BEGINNING = ("init", "initial_confidence")
+"""Keys of a network that say how its weights begin; finished ones may have begun otherwise."""
+
 
 class Answered(NamedTuple):
     """Answers of the model of a run, or of one of its teachers."""
@@ -326,7 +329,7 @@ class UnifiedFamily:
                 f"train_type={found.config.train_type}; {advice}"
             )
         theirs, mine = found.config.model.model_dump(), self.config.model.model_dump()
-        for key in (key for key in mine if key != "init" and mine[key] != theirs[key]):
+        for key in (k for k in mine if k not in BEGINNING and mine[k] != theirs[k]):
             raise CheckpointError(
                 f"{what} must be the same network as the student: model.{key} is {theirs[key]} "
                 f"there and {mine[key]} here; {advice}"

@@ -14,6 +14,12 @@ SHORT = [
     "evaluation.max_sequences=1",
 ]  # fmt: skip
 
+CPU = ["--device=cpu", "--sizes", "4", "--steps", "2", "--precisions", "fp32"]
+TINY_UNIFIED = [
+    "training.samples_per_epoch=16", "training.val_samples=8", "stages.teachers.epochs=1",
+    "stages.joint.epochs=1",
+]  # fmt: skip
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
@@ -25,13 +31,16 @@ SHORT = [
         (["batch_tracking.py", "--preset=demo", "--sequences=2", "--rounds=1", "--calls=1"], 1),
         (["scaling.py", "demo", "--samples=2"], 8),
         (["joint_step.py", "unified_demo", "--size=64", "--batch=2", "--rounds=1"], 3),
+        (["gpu_speed.py", "unified_demo", *CPU], 3),
+        (["unified_run.py", "unified_demo", *TINY_UNIFIED, "name=a", "storage=TMP"], 10),
         (["checkpoint_stall.py", "--every=2", *SHORT], 4),
         (["trial_overhead.py", "--trials=2", "--epochs=1", "--samples=64"], 3),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_a_benchmark_prints_its_figures(words: list[str], lines: int) -> None:
-    script = [sys.executable, str(HERE / words[0]), *words[1:]]
+def test_a_benchmark_prints_its_figures(words: list[str], lines: int, tmp_path: Path) -> None:
+    rest = [word.replace("TMP", str(tmp_path)) for word in words[1:]]
+    script = [sys.executable, str(HERE / words[0]), *rest]
     result = subprocess.run(script, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert len(result.stdout.splitlines()) == lines

@@ -59,6 +59,8 @@ def test_tasks_are_those_wanted_that_have_data(
     [
         (["train_type=seg", "data.det_root=D"], "train_type=seg has no data; set data.seg_root"),
         (["train_type=box"], "'train_type' in the command line"),
+        (["model.initial_confidence=0"], "'model.initial_confidence' in the command line"),
+        (["model.initial_confidence=1"], "less than 1"),
         (["stages.full={epochs: 1}"], "stages.full is no stage of unified; stages are teachers"),
         (["stages.joint.epochs=0"], "in which something learns"),
         (["stages.joint.freeze={neck: {}}"], "'neck' is no part of unified; parts are backbone"),

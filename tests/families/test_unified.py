@@ -99,6 +99,11 @@ def test_joint_training_begins_with_what_the_teachers_left(tmp_path: Path) -> No
     assert task._lessons.teachers.tasks == ("det", "seg", "cls")
 
 
+def test_a_teacher_may_have_begun_otherwise(tmp_path: Path) -> None:
+    place = saved(tmp_path / "teacher", config_of("model.initial_confidence=0.2"))
+    assert prepared(tmp_path, f"teachers.det={place}").teachers.det == str(place)
+
+
 def teacher_elsewhere(tmp_path: Path, *words: str, preset: str = "unified_demo") -> str:
     config = config_of(*words) if preset == "unified_demo" else load(preset, words)
     return str(saved(tmp_path / "teacher", config))

@@ -12,6 +12,7 @@ from mtl.errors import ShapeError
 from mtl.models.freeze import graph_if_learning
 from mtl.models.unified.attention import GridAttention
 from mtl.models.unified.backbone import Features, build_backbone, extract, lateral_channels
+from mtl.models.unified.grid import trust_boxes
 from mtl.models.unified.head import GroupedHead
 from mtl.models.unified.neck import Neck
 from mtl.models.unified.normalization import ActiveTask, replace_norms
@@ -40,6 +41,8 @@ class Unified(nn.Module):
         self.own = nn.ModuleDict(
             {t: nn.Conv2d(width, c, 1) for t, c in zip(UNIFIED_TASKS, channels, strict=True)}
         )
+        if config.initial_confidence is not None:
+            trust_boxes(self.own["det"], config.num_boxes, config.initial_confidence)
         self._active = ActiveTask()
         replace_norms(self, config.normalization, self._active, backbone="backbone")
 

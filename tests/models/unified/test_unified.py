@@ -53,6 +53,23 @@ def test_every_batch_is_answered_by_itself_whatever_its_size() -> None:
             assert_same(together[task], model({task: images})[task])
 
 
+@pytest.mark.parametrize("confidence", [0.01, 0.3])
+def test_a_new_network_trusts_its_boxes_as_it_was_told(confidence: float) -> None:
+    plain, told = (
+        small_config(num_boxes=3),
+        small_config(num_boxes=3, initial_confidence=confidence),
+    )
+    torch.manual_seed(0)
+    before = Unified(plain).own["det"].state_dict()
+    torch.manual_seed(0)
+    after = Unified(told).own["det"].state_dict()
+    assert torch.equal(after["weight"], before["weight"])
+    slots = torch.zeros(told.det_channels, dtype=torch.bool)
+    slots[[4, 9, 14]] = True
+    assert after["bias"][slots].sigmoid().tolist() == pytest.approx([confidence] * 3)
+    assert torch.equal(after["bias"][~slots], before["bias"][~slots])
+
+
 def test_images_of_another_shape_are_refused() -> None:
     with pytest.raises(
         ShapeError, match=r"seg images must be \(B, 3, H, W\), got \(2, 1, 64, 64\)"
