@@ -6,7 +6,9 @@ or 1. Here the call has a thread of its own; it ends with the process, or when R
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import TypeVar
@@ -17,9 +19,14 @@ HEAR_S = 1.0
 """Python hears a signal between two steps of the main thread, whichever thread the system chose."""
 
 
-def beside(call: Callable[[], T]) -> T:
-    """What the call returns or raises; a KeyboardInterrupt is raised here while it goes on."""
+def beside(call: Callable[[], T], most_s: float = math.inf) -> T:
+    """What the call returns or raises; a KeyboardInterrupt is raised here while it goes on.
+
+    Raises:
+        TimeoutError: it takes longer than `most_s`; it goes on.
+    """
     future: Future[T] = Future()
+    begun = time.monotonic()
 
     def run() -> None:
         try:
@@ -29,5 +36,6 @@ def beside(call: Callable[[], T]) -> T:
 
     threading.Thread(target=run, daemon=True).start()
     while not wait([future], timeout=HEAR_S).done:
-        pass
+        if time.monotonic() - begun > most_s:
+            raise TimeoutError(f"no answer within {most_s:g} s")
     return future.result()

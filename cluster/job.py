@@ -241,9 +241,9 @@ def _answers() -> bool:
     """Whether the cluster is still there: not all that Ray says has to do with a run."""
     if not ray.is_initialized():  # the command is ending; a call would start another cluster
         return False
-    try:
-        return ray.get(_here.remote(), timeout=ANSWER_S)
-    except (ray.exceptions.RayError, ConnectionError):
+    try:  # without a head, even to ask takes until Ray ends the process
+        return beside(lambda: ray.get(_here.remote()), ANSWER_S)
+    except (ray.exceptions.RayError, ConnectionError, TimeoutError):
         return False
 
 
