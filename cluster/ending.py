@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from mtl.errors import MtlError, StoppedError
-from mtl.hiccups import is_hiccup, no_answer
+from mtl.errors import AwayError, MtlError, StoppedError
+from mtl.hiccups import is_hiccup, words_of
 
 
 def exit_status(carry_out: Callable[[ExitStack], None], stopped: str) -> int:
@@ -35,7 +35,8 @@ def exit_status(carry_out: Callable[[ExitStack], None], stopped: str) -> int:
         except BrokenPipeError:  # the terminal is gone
             raise
         except OSError as error:  # a storage or a disk says best itself what is wrong
-            print(f"error: {no_answer(error) if is_hiccup(error) else error}", file=sys.stderr)
+            told = AwayError(words_of(error)) if is_hiccup(error) else error
+            print(f"error: {told}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print(stopped, file=sys.stderr)

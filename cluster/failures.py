@@ -17,8 +17,8 @@ from ray.train.v2._internal.exceptions import (
 from torch.distributed import DistBackendError, DistNetworkError
 
 from cluster.retry import Failure, Kind
-from mtl.errors import MtlError
-from mtl.hiccups import is_hiccup
+from mtl.errors import AwayError, MtlError
+from mtl.hiccups import is_hiccup, words_of
 
 NODE_LOST = (
     ray.exceptions.NodeDiedError,
@@ -44,18 +44,23 @@ def failure_of(error: BaseException) -> Failure:
     """Why a run ended, from what `fit` raised."""
     causes = causes_of(error)
     for cause in causes:
-        if isinstance(cause, MtlError):
+        if isinstance(cause, MtlError) and not isinstance(cause, AwayError):
             return Failure(Kind.REFUSED, str(cause).partition("\n")[0])  # Ray Data adds its own
     for kind, types in KINDS:
         for cause in causes:
             if isinstance(cause, types):
                 return Failure(kind, type(cause).__name__)
     for cause in causes:
-        if is_hiccup(cause):
-            return Failure(Kind.STORAGE, type(cause).__name__)
+        if isinstance(cause, AwayError) or is_hiccup(cause):
+            return Failure(Kind.STORAGE, _reason(cause))
     if any(_is_cut_off(cause) for cause in causes):
         return Failure(Kind.WORKER_LOST, "another worker went away")
     return Failure(Kind.BUG, f"{type(causes[0]).__name__}: {causes[0]}")
+
+
+def _reason(error: BaseException) -> str:
+    """What a storage's client said."""
+    return str(error.args[0]) if isinstance(error, AwayError) else words_of(error)
 
 
 def causes_of(error: BaseException) -> list[BaseException]:

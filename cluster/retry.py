@@ -38,7 +38,7 @@ class Failure:
 
     kind: Kind
     told: str
-    """The error's own words, or its type for one that passes."""
+    """The error's own words, or its type for a process or a machine that went away."""
 
     @property
     def reason(self) -> str:

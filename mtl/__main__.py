@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from mtl.commands.command import Parser
-from mtl.errors import MtlError
-from mtl.hiccups import is_hiccup, no_answer
+from mtl.errors import AwayError, MtlError
+from mtl.hiccups import is_hiccup, words_of
 
 COMMANDS = (
     "synth",
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if isinstance(error, BrokenPipeError) or not is_hiccup(error):
             raise  # a broken pipe is the terminal's
-        print(f"error: {no_answer(error)}", file=sys.stderr)
+        print(f"error: {AwayError(words_of(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped.", file=sys.stderr)

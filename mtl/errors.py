@@ -18,6 +18,21 @@ class DataError(MtlError):
     """A file or record that came from disk or network is unusable."""
 
 
+class AwayError(MtlError):
+    """A storage or the network does not answer: nothing is known of what lies there.
+
+    Args:
+        reason: what the storage's client says.
+    """
+
+    def __str__(self) -> str:
+        (reason,) = self.args
+        return (
+            f"the storage or network did not answer ({reason}); start the command again when it "
+            "does."
+        )
+
+
 class ShapeError(MtlError):
     """Arrays that belong together do not fit together."""
 

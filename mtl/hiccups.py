@@ -1,7 +1,8 @@
 """Errors of a storage that is busy or away for a while, and reads that wait until it is back.
 
-A missing file, a missing right or a full disk stays what it is; an error that passes says nothing
-about the data, so nothing is left out because of it.
+A missing file, a missing right or a full disk stays what it is. A storage that is away says nothing
+about the data, so nothing is left out because of it: what is raised then is no `OSError`, which
+readers take for a bad file.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import logging
 from collections.abc import Callable
 from time import sleep
 from typing import TypeVar
+
+from mtl.errors import AwayError
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,7 +49,9 @@ def is_hiccup(error: BaseException) -> bool:
 def patient(read: Callable[[str], Read]) -> Callable[[str], Read]:
     """The same read of a place, tried again after each of `WAITS_S` while its errors pass.
 
-    What the last try raises is raised as it is, with the place where the system did not give it.
+    Raises:
+        AwayError: the last try did not get an answer either.
+        OSError: the storage did answer; a disk that goes on answering EIO is damaged there.
     """
 
     @functools.wraps(read)
@@ -65,12 +70,13 @@ def patient(read: Callable[[str], Read]) -> Callable[[str], Read]:
         except OSError as error:
             if error.filename is None and error.errno is not None:
                 error.filename = place
-            raise
+            if error.errno == errno.EIO or not is_hiccup(error):
+                raise
+            raise AwayError(words_of(error)) from error
 
     return tried
 
 
-def no_answer(error: OSError) -> str:
-    """A sentence about an error that passes, for whoever started a command."""
-    told = " ".join(str(error).split()) or type(error).__name__
-    return f"the storage or network did not answer ({told}); start the command again when it does."
+def words_of(error: BaseException) -> str:
+    """What an error says, in one line; its name where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

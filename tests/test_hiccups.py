@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import errno
 import logging
+import pickle
 
 import pytest
 
 from mtl import hiccups
-from mtl.hiccups import WAITS_S, is_hiccup, no_answer, patient
+from mtl.errors import AwayError
+from mtl.hiccups import WAITS_S, is_hiccup, patient, words_of
 from tests.data.stale_files import STALE
 
 
@@ -59,9 +61,9 @@ def test_a_read_that_is_never_answered_raises_the_error_with_its_place(waits: li
     def read(place: str) -> str:
         raise OSError(errno.ESTALE, "Stale file handle")
 
-    with pytest.raises(OSError, match=r"Stale file handle: 'a\.jpg'") as raised:
+    with pytest.raises(AwayError, match=r"Stale file handle: 'a\.jpg'") as raised:
         read("a.jpg")
-    assert raised.value.errno == errno.ESTALE
+    assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)
     assert tuple(waits) == WAITS_S
 
 
@@ -75,6 +77,17 @@ def test_a_missing_file_is_not_waited_for(waits: list[float]) -> None:
     assert waits == []
 
 
+def test_a_disk_that_goes_on_failing_did_answer(waits: list[float]) -> None:
+    @patient
+    def read(place: str) -> str:
+        raise OSError(errno.EIO, "Input/output error", place)
+
+    with pytest.raises(OSError, match=r"Input/output error: 'a\.jpg'"):
+        read("a.jpg")
+    assert tuple(waits) == WAITS_S
+
+
 def test_the_sentence_for_a_command_holds_the_reason() -> None:
-    assert no_answer(STALE).startswith("the storage or network did not answer ([Errno 116] Stale")
-    assert "(TimeoutError)" in no_answer(TimeoutError())
+    told = str(AwayError(words_of(STALE)))
+    assert told.startswith("the storage or network did not answer ([Errno 116] Stale")
+    assert words_of(TimeoutError()) == "TimeoutError"

@@ -95,7 +95,7 @@ class ClipSampler:
 
         Raises:
             DataError: at a bad picture if those stop the run, or if no attempt gave a clip.
-            OSError: if the storage is away; another clip would not be the sample of this number.
+            AwayError: if the storage is away; another clip would not be the sample of this number.
         """
         rng = np.random.default_rng([self.seed, 0 if self.training else 1, number])
         reasons: dict[str, int] = {}

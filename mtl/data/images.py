@@ -11,7 +11,6 @@ from PIL import Image
 
 from mtl.data.storage import read_bytes
 from mtl.errors import DataError
-from mtl.hiccups import is_hiccup
 
 SUFFIXES: dict[str, str] = {
     ".jpg": "JPEG",
@@ -39,13 +38,11 @@ def read_image(uri: str, max_pixels: int) -> np.ndarray:
     Raises:
         DataError: if the file is missing, cut off, too large, undecodable, or not of the kind that
             its name says.
-        OSError: if the storage is away: nothing is known of the picture.
+        AwayError: if the storage is away: nothing is known of the picture.
     """
     try:
         data = read_bytes(uri)
     except OSError as error:
-        if is_hiccup(error):
-            raise
         reason = error.strerror or " ".join(str(error).split())
         raise DataError(
             f"picture {uri} cannot be read ({reason}); restore it or take it out of the set's list."

@@ -12,7 +12,6 @@ from mtl.doctor.weights import weight_findings
 from mtl.errors import MtlError
 from mtl.families import Indices, family_of
 from mtl.families.footprint import DiskNeed, disk_need
-from mtl.hiccups import is_hiccup, no_answer
 
 
 def machine_findings(config: RunConfig | None = None) -> list[Finding]:
@@ -37,10 +36,6 @@ def run_findings(config: RunConfig) -> list[Finding]:
         indices = family_of(prepared).indices()
     except MtlError as error:
         return [*found, Finding("data", Level.ERROR, str(error))]
-    except OSError as error:
-        if not is_hiccup(error):
-            raise
-        return [*found, Finding("data", Level.ERROR, no_answer(error))]
     return [*found, *_data(indices), *disk_space(prepared, disk_need(prepared, indices))]
 
 

@@ -16,7 +16,7 @@ from torch.distributed import DistBackendError
 
 from cluster.failures import failure_of, is_machine_fault
 from cluster.retry import Failure, Kind
-from mtl.errors import DataError, MtlError, NonFiniteLossError
+from mtl.errors import AwayError, DataError, MtlError, NonFiniteLossError
 
 
 def failed(*causes: Exception) -> ray.train.WorkerGroupError:
@@ -37,6 +37,7 @@ def failed(*causes: Exception) -> ray.train.WorkerGroupError:
             OSError("When uploading part for key 'a': AWS Error SLOW_DOWN during UploadPart"),
             Kind.STORAGE,
         ),
+        (AwayError("AWS Error NETWORK_CONNECTION"), Kind.STORAGE),
         (OSError(errno.ENOSPC, "No space left on device"), Kind.BUG),
         (PermissionError(errno.EACCES, "Permission denied"), Kind.BUG),
         (OSError("AWS Error ACCESS_DENIED during PutObject operation"), Kind.BUG),
@@ -111,6 +112,13 @@ def test_errors_survive_the_way_from_worker_to_driver(kind: type[MtlError]) -> N
     copy = pickle.loads(pickle.dumps(kind("one sentence")))
     assert type(copy) is kind
     assert str(copy) == "one sentence"
+
+
+@pytest.mark.parametrize(
+    "error", [AwayError("AWS Error SLOW_DOWN"), OSError("AWS Error\nSLOW_DOWN")]
+)
+def test_what_a_storage_said_is_passed_on(error: Exception) -> None:
+    assert failure_of(failed(error)).reason == "the storage did not answer (AWS Error SLOW_DOWN)"
 
 
 @pytest.mark.parametrize(

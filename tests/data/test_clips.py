@@ -17,7 +17,7 @@ from mtl.data import clips as clips_module
 from mtl.data.clips import ClipSampler, collate
 from mtl.data.images import read_image
 from mtl.data.index import build_index
-from mtl.errors import DataError
+from mtl.errors import AwayError, DataError
 from mtl.geometry.crop import box_in_crop, crop
 from tests.data.sequence_files import flag_record, picture, write_records, write_root
 from tests.data.stale_files import StaleFiles
@@ -229,6 +229,6 @@ def test_a_storage_that_is_away_for_a_while_changes_no_sample(tmp_path, monkeypa
 def test_no_other_clip_is_drawn_while_the_storage_is_away(tmp_path, monkeypatch, on_error):
     maker = sampler(write_root(tmp_path), on_error=on_error)
     stale = StaleFiles(monkeypatch)
-    with pytest.raises(OSError, match="Stale file handle"):
+    with pytest.raises(AwayError, match="Stale file handle"):
         maker.sample(0)
     assert len(stale.waits) == 4

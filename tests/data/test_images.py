@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mtl.data.images import read_image
-from mtl.errors import DataError
+from mtl.errors import AwayError, DataError
 from tests.data.sequence_files import jpeg, picture, png
 from tests.data.stale_files import StaleFiles
 
@@ -132,5 +132,5 @@ def test_a_missing_picture_is_an_error_at_once(tmp_path, monkeypatch):
 def test_a_storage_that_is_away_says_nothing_about_the_picture(tmp_path, monkeypatch):
     path = write(tmp_path, "a.jpg", jpeg(picture(1)))
     StaleFiles(monkeypatch)
-    with pytest.raises(OSError, match=r"Stale file handle: '.*a\.jpg'"):
+    with pytest.raises(AwayError, match=r"Stale file handle: '.*a\.jpg'"):
         read_image(path, LIMIT)

@@ -11,7 +11,7 @@ import pytest
 from mtl.config.schema import DataConfig, SyntheticConfig
 from mtl.data import index as index_module
 from mtl.data.index import build_index, held_out, read_split_folder
-from mtl.errors import DataError
+from mtl.errors import AwayError, DataError
 from tests.data.sequence_files import box, flag_record, write_records, write_root, write_sequence
 from tests.data.stale_files import StaleFiles
 
@@ -233,5 +233,5 @@ def test_real_sequences_are_read(data_root):
 def test_a_storage_that_is_away_is_no_fault_of_the_data(tmp_path, monkeypatch, ending, on_error):
     config = DataConfig(root=str(write_root(tmp_path)), on_error=on_error)
     StaleFiles(monkeypatch, ending)
-    with pytest.raises(OSError, match="Stale file handle"):
+    with pytest.raises(AwayError, match="Stale file handle"):
         build_index(config, "train")

@@ -17,6 +17,7 @@ from mtl.data.storage import (
     read_bytes,
     stat,
 )
+from mtl.errors import AwayError
 from tests.data.stale_files import StaleFiles
 
 
@@ -80,7 +81,7 @@ def test_a_busy_object_store_is_asked_so_often_and_no_more(call, monkeypatch):
 
     stale = StaleFiles(monkeypatch, "none of these")
     monkeypatch.setattr(storage, "_filesystem", busy)
-    with pytest.raises(OSError, match="SLOW_DOWN"):
+    with pytest.raises(AwayError, match="SLOW_DOWN"):
         call("s3://bucket/a")
     assert len(asked) == 5
     assert stale.waits == [0.5, 1.0, 2.0, 4.0]
@@ -92,6 +93,6 @@ def test_a_bucket_that_cannot_be_reached_now_is_no_wrong_address(monkeypatch):
 
     stale = StaleFiles(monkeypatch, "none of these")
     monkeypatch.setattr(storage.fs, "FileSystem", SimpleNamespace(from_uri=away))
-    with pytest.raises(OSError, match="NETWORK_CONNECTION"):
+    with pytest.raises(AwayError, match="NETWORK_CONNECTION"):
         read_bytes("s3://away/a")
     assert len(stale.waits) == 4

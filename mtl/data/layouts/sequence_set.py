@@ -16,7 +16,6 @@ from mtl.data.layouts.folders import folders_in
 from mtl.data.layouts.source import read_truth
 from mtl.data.storage import absolute, join
 from mtl.errors import DataError
-from mtl.hiccups import is_hiccup
 
 _LAYOUTS: dict[str, ModuleType] = {
     "lasot": lasot,
@@ -87,8 +86,6 @@ def open_sequences(
     try:
         found = [read_truth(source, bad) for source in _LAYOUTS[layout].find(root, split, bad)]
     except OSError as error:
-        if is_hiccup(error):
-            raise
         reason = " ".join(str(error).split())
         raise DataError(f"{root} cannot be read ({reason}); check path and permissions.") from None
     truths = [truth for truth in found if truth is not None]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from mtl.data.storage import Entry, is_plain_name, list_folder, read_bytes
 from mtl.errors import DataError
-from mtl.hiccups import is_hiccup
 
 
 def split_parts(split: str, key: str) -> list[str]:
@@ -34,8 +33,6 @@ def entries(place: str, what: str) -> dict[str, Entry]:
     try:
         return {entry.name: entry for entry in list_folder(place)}
     except OSError as error:
-        if is_hiccup(error):
-            raise
         raise DataError(
             f"{what} {place} cannot be read ({_reason(error)}); check path and permissions."
         ) from None
@@ -45,9 +42,7 @@ def subfolders(place: str) -> set[str]:
     """Names of the folders in a folder; none where it does not exist."""
     try:
         return {entry.name for entry in list_folder(place) if entry.is_folder}
-    except OSError as error:
-        if is_hiccup(error):
-            raise
+    except OSError:
         return set()
 
 
@@ -60,8 +55,6 @@ def read_listed(place: str, what: str, remedy: str) -> bytes:
     try:
         return read_bytes(place)
     except OSError as error:
-        if is_hiccup(error):
-            raise
         raise DataError(f"{what} {place} cannot be read ({_reason(error)}); {remedy}.") from None
 
 

@@ -110,7 +110,7 @@ class UnifiedSampler:
 
         Raises:
             DataError: at a bad image if those stop the run, or if too many follow each other.
-            OSError: if the storage is away; another image would not be the sample of this number.
+            AwayError: if the storage is away; another image would not be the sample of this number.
         """
         sample: Arrays = {"sample": np.asarray(number, dtype=np.int64)}
         skipped = 0

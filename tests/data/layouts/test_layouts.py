@@ -8,7 +8,7 @@ import pytest
 from mtl.data.images import read_image
 from mtl.data.layouts.sequence_set import SequenceSet, detect_layout, open_sequences
 from mtl.data.layouts.uav123 import PARTS
-from mtl.errors import DataError
+from mtl.errors import AwayError, DataError
 from tests.data.sequence_files import jpeg, picture, write_root
 from tests.data.stale_files import StaleFiles
 
@@ -239,5 +239,5 @@ def test_a_storage_that_is_away_is_no_fault_of_the_data(
 ) -> None:
     lasot(tmp_path, "boat-1")
     StaleFiles(monkeypatch, "out_of_view.txt")
-    with pytest.raises(OSError, match="Stale file handle"):
+    with pytest.raises(AwayError, match="Stale file handle"):
         open_sequences(str(tmp_path), "lasot", on_error="skip")

@@ -22,7 +22,7 @@ from mtl.config.unified_data import (
 from mtl.data.clips import collate
 from mtl.data.unified.build import build_unified_index
 from mtl.data.unified.sampler import UnifiedSampler
-from mtl.errors import ConfigError, DataError
+from mtl.errors import AwayError, ConfigError, DataError
 from tests.data.stale_files import StaleFiles
 from tests.data.unified.set_files import (
     box,
@@ -251,7 +251,7 @@ def test_a_storage_that_is_away_changes_no_sample(tmp_path, monkeypatch, ending,
         StaleFiles(patch, ending, times=2)
         assert equal(maker.sample(0), want)
     StaleFiles(monkeypatch, ending)
-    with pytest.raises(OSError, match="Stale file handle"):
+    with pytest.raises(AwayError, match="Stale file handle"):
         [maker.sample(number) for number in range(5)]
 
 
@@ -261,5 +261,5 @@ def test_a_storage_that_is_away_changes_no_sample(tmp_path, monkeypatch, ending,
 def test_a_set_in_a_storage_that_is_away_is_not_missing(tmp_path, monkeypatch, ending):
     write_sets(tmp_path)
     StaleFiles(monkeypatch, ending)
-    with pytest.raises(OSError, match="Stale file handle"):
+    with pytest.raises(AwayError, match="Stale file handle"):
         sampler(tmp_path, on_error="skip")
