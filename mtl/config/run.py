@@ -100,6 +100,12 @@ class RunConfig(Config):
                     f"number of workers from {self.cluster.fewest} to {self.cluster.most} "
                     f"(cluster.workers), but not of {count}; set another"
                 )
+        if self.cluster.most > 1 and 0 < (self.cluster.gpus_per_worker or 0) < 1:
+            raise ValueError(
+                f"cluster.gpus_per_worker {self.cluster.gpus_per_worker:g} lets workers share a "
+                "GPU, on which NCCL exchanges no gradients; give each a whole one, or set "
+                "cluster.workers=1"
+            )
         if self.training.samples_per_epoch < self.training.batch_size:
             raise ValueError(
                 f"training.samples_per_epoch {self.training.samples_per_epoch} must be at least "

@@ -140,7 +140,8 @@ class ClusterConfig(Config):
     """Training processes; the batch is shared between them. [fewest, most]: as many as there is
     room for, more or fewer as nodes come and go; batch, schedule and samples stay the same."""
     gpus_per_worker: NonNegativeFloat | None = None
-    """GPUs of each training process; none: one if the cluster has any, else zero."""
+    """GPUs of each training process, a share of one for a process alone; none: one if the cluster
+    has any, else zero."""
     cpus_per_worker: PositiveInt = 1
     """CPUs of each training process."""
     wait_minutes: NonNegativeFloat = 0.0
@@ -174,6 +175,11 @@ class ClusterConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> ClusterConfig:
+        gpus = self.gpus_per_worker or 0.0
+        if gpus > 1 and gpus != int(gpus):
+            raise ValueError(
+                f"gpus_per_worker must be a share of one GPU or a whole number, got {gpus:g}"
+            )
         if self.fewest > self.most:
             raise ValueError(
                 f"workers must be [fewest, most], got [{self.fewest}, {self.most}]; swap them"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mtl.config.load import load
+from mtl.errors import ConfigError
 from mtl.training.numbers import training_numbers
 
 ELASTIC = ["cluster.workers=[1,4]", "training.batch_size=24", "training.samples_per_epoch=96"]
@@ -35,3 +36,22 @@ def test_a_fixed_number_of_workers_stays_as_it_is() -> None:
     config = load("demo", ["cluster.workers=2", "training.accumulate=4"])
     assert (config.cluster.fewest, config.cluster.most) == (2, 2)
     assert config.of_workers(2) == config
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["cluster.gpus_per_worker=0.5", "cluster.workers=2"], "give each a whole one, or set"),
+        (["cluster.gpus_per_worker=0.5", *ELASTIC], "on which NCCL exchanges no gradients"),
+        (["cluster.gpus_per_worker=1.5"], "a share of one GPU or a whole number, got 1.5"),
+    ],
+)
+def test_workers_that_would_share_a_gpu_are_refused(words: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load("demo", words)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("gpus", [0.25, 1, 2])
+def test_a_worker_alone_may_have_a_share_of_a_gpu(gpus: float) -> None:
+    assert load("demo", [f"cluster.gpus_per_worker={gpus}"]).cluster.gpus_per_worker == gpus
