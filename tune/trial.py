@@ -65,13 +65,20 @@ def train_trial(config: dict[str, str], indices: Indices | None = None) -> None:
 
 
 def _train_here(run: RunConfig, indices: Indices) -> None:
-    """Train in this process: the teachers one after another, then the run itself."""
+    """Train in this process: the runs it needs one after another, then the run itself."""
     device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
     RunFolder(run.storage, str(run.name)).write_text("config.yaml", to_yaml(run))
-    for teacher in family_of(run).first():
-        if not RunFolder(teacher.storage, str(teacher.name)).finished():
-            _carry_out(teacher, family_of(teacher).indices(), device, tells=False)
+    for needed in needs(run):
+        if not RunFolder(needed.storage, str(needed.name)).finished():
+            _carry_out(needed, family_of(needed).indices(), device, tells=False)
     _carry_out(run, indices, device, tells=True)
+
+
+def needs(run: RunConfig) -> Iterator[RunConfig]:
+    """The runs that this one learns from, each after those that it needs itself."""
+    for first in family_of(run).first():
+        yield from needs(first)
+        yield first
 
 
 def _carry_out(run: RunConfig, indices: Indices, device: torch.device, tells: bool) -> None:

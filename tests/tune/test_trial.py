@@ -10,7 +10,9 @@ import pytest
 import torch
 from optuna.trial import TrialState
 
+from mtl.config.load import load
 from mtl.config.run import RunConfig
+from mtl.families import family_of
 from mtl.training.run_folder import RunFolder
 from mtl.training.state import TrainingState
 from tests.tune.made import carry_on, lines_of, study_of, write_lines
@@ -142,3 +144,27 @@ def test_a_trial_of_an_older_journal_that_went_on_is_not_judged_again(tmp_path: 
     for epoch in (3, 4):
         study._trial(1).report(0.0, epoch)
     assert not study.told(1, 3, {"iou": 0.0})
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["train_type=det"], []),
+        ([], ["run/teachers/det", "run/teachers/seg", "run/teachers/cls"]),
+        (["train_type=sequential", "retention.order=[seg, cls]"], ["run/teachers/seg"]),
+        (
+            ["train_type=sequential"],
+            ["run/before/seg-det/teachers/seg", "run/before/seg-det"],
+        ),
+    ],
+)
+def test_a_trial_trains_all_that_its_run_needs_in_order(
+    words: list[str], wanted: list[str], tmp_path: Path
+) -> None:
+    config = load("unified_demo", ["name=run", f"storage={tmp_path}", *words])
+    found = [RunFolder(one.storage, str(one.name)) for one in trial.needs(_prepared(config))]
+    assert [str(Path(folder.path).relative_to(tmp_path)) for folder in found] == wanted
+
+
+def _prepared(config: RunConfig) -> RunConfig:
+    return family_of(config).prepared()
