@@ -36,6 +36,18 @@ def workers_that_fit(nodes: Sequence[Resources], each: Resources) -> int:
     )
 
 
+def runs_that_fit(nodes: Sequence[Resources], cluster: ClusterConfig) -> int:
+    """How many runs fit beside each other, one CPU left for Ray Data; at least one.
+
+    Args:
+        nodes: what each node has.
+        cluster: what each of the runs takes, its GPUs decided.
+    """
+    workers = workers_that_fit(nodes, of_worker(cluster))
+    beside_data = int((total(nodes, "CPU") - 1 + ROUNDING) // cluster.cpus_per_worker)
+    return max(1, min(workers, beside_data) // cluster.most)
+
+
 def _times(name: str, have: float, amount: float) -> int:
     """How often an amount is there; shares of a GPU lie on one GPU each."""
     if name == "GPU" and amount < 1:

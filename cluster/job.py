@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from typing import Any
@@ -17,8 +17,10 @@ import ray.train.torch
 from rich.console import Console
 
 from cluster.beside import beside
+from cluster.capacity import runs_that_fit
 from cluster.failures import failure_of
 from cluster.lasting import keep_lasting_actors_here
+from cluster.nodes import node_resources
 from cluster.progress import Display, new_board
 from cluster.retry import Action, Failures, RetryPolicy
 from cluster.room import missing_room
@@ -155,7 +157,7 @@ def train_runs(runs: Sequence[RunConfig], board: Any, console: Console, label: s
         waiting.append((config, folder, job))
     if not waiting:
         return
-    pool = ThreadPoolExecutor(places(runs[0].cluster, ray.cluster_resources(), len(waiting)))
+    pool = ThreadPoolExecutor(min(len(waiting), runs_that_fit(node_resources(), runs[0].cluster)))
     try:
         futures = [pool.submit(_train_after, *each, console) for each in waiting]
         for future in as_completed(futures):
@@ -177,14 +179,6 @@ def _train_after(config: RunConfig, folder: RunFolder, job: Job, console: Consol
     if first := family_of(config).first():
         train_runs(first, job.board, console, label=f"{job.label}/")
     _train(config, folder, job, console)
-
-
-def places(cluster: ClusterConfig, have: Mapping[str, float], wanted: int) -> int:
-    """How many runs of this size fit beside each other, one CPU left for Ray Data; at least one."""
-    fits = (have.get("CPU", 0.0) - 1) // (cluster.most * cluster.cpus_per_worker)
-    if cluster.gpus_per_worker:
-        fits = min(fits, have.get("GPU", 0.0) // (cluster.most * cluster.gpus_per_worker))
-    return max(1, min(int(fits), wanted))
 
 
 def _train(config: RunConfig, folder: RunFolder, job: Job, console: Console) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cluster.capacity import nodes_in_words, of_worker, workers_that_fit
+from cluster.capacity import nodes_in_words, of_worker, runs_that_fit, workers_that_fit
 from mtl.config.training import ClusterConfig
 
 
@@ -34,3 +34,20 @@ def test_equal_nodes_are_told_once() -> None:
     nodes = [{"CPU": 8, "GPU": 1}, {"CPU": 8, "GPU": 1, "memory": 2}, {"CPU": 16}, {}]
     words = nodes_in_words(nodes, ["CPU", "GPU"])
     assert words == "2 with 8 CPU and 1 GPU, 1 with 16 CPU, 1 with nothing"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cluster", "runs"),
+    [
+        ([{"CPU": 8}], {"cpus_per_worker": 2}, 3),  # one CPU is left for Ray Data
+        ([{"CPU": 9}], {"cpus_per_worker": 2}, 4),
+        ([{"CPU": 5}, {"CPU": 5}], {"cpus_per_worker": 3}, 2),  # ten CPUs, but not three times
+        ([{"CPU": 9}, {"CPU": 9}], {"workers": 2, "cpus_per_worker": 2}, 4),
+        ([{"CPU": 64, "GPU": 2}, {"CPU": 64}], {"gpus_per_worker": 1}, 2),
+        ([{"CPU": 1}], {}, 1),
+    ],
+)
+def test_runs_beside_each_other_lie_on_nodes_too(
+    nodes: list[dict[str, float]], cluster: dict[str, int], runs: int
+) -> None:
+    assert runs_that_fit(nodes, ClusterConfig(**cluster)) == runs
