@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from pathlib import Path
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-ON_RAY = ("tests/cluster/", "tests/tune/")
-"""Folders whose tests share one Ray cluster, and so one process."""
+ROOT = Path(__file__).resolve().parents[1]
+ON_RAY = ("local_cluster", "pytest.mark.ray")
+"""Words of the files whose tests share one Ray cluster, and so one process."""
 MOST = 4
 """Processes; each needs about 2 GB."""
 
@@ -17,7 +20,15 @@ class ByFile(LoadScopeScheduling):
     """A file's tests run in one process, because they share models and data; Ray's all in one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "Ray" if nodeid.startswith(ON_RAY) else nodeid.partition("::")[0]
+        file = nodeid.partition("::")[0]
+        return "Ray" if on_ray(file) else file
+
+
+@functools.cache
+def on_ray(file: str) -> bool:
+    """Whether a test file, named from the root of the project, has tests on Ray."""
+    text = (ROOT / file).read_text()
+    return any(word in text for word in ON_RAY)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
@@ -33,5 +44,6 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest in one process starts first: the tests on Ray, then mypy."""
-    first = (*ON_RAY, "tests/test_style.py")
-    items.sort(key=lambda item: not item.nodeid.startswith(first))
+    files = [item.nodeid.partition("::")[0] for item in items]
+    first = {file for file in files if on_ray(file) or file == "tests/test_style.py"}
+    items.sort(key=lambda item: item.nodeid.partition("::")[0] not in first)
