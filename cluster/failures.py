@@ -51,7 +51,7 @@ def failure_of(error: BaseException) -> Failure:
             if isinstance(cause, types):
                 return Failure(kind, type(cause).__name__)
     for cause in causes:
-        if isinstance(cause, AwayError) or is_hiccup(cause):
+        if is_hiccup(cause):
             return Failure(Kind.STORAGE, _reason(cause))
     if any(_is_cut_off(cause) for cause in causes):
         return Failure(Kind.WORKER_LOST, "another worker went away")

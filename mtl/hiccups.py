@@ -39,6 +39,8 @@ WAITS_S = (0.5, 1.0, 2.0, 4.0)
 
 def is_hiccup(error: BaseException) -> bool:
     """Whether the same call may succeed when it is made again later."""
+    if isinstance(error, AwayError):
+        return True
     if not isinstance(error, OSError) or isinstance(error, FINAL):
         return False
     if isinstance(error, (ConnectionError, TimeoutError)) or error.errno in PASSING:

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from mtl import hiccups
-from mtl.errors import AwayError
+from mtl.errors import AwayError, DataError
 from mtl.hiccups import WAITS_S, is_hiccup, patient, words_of
 from tests.data.stale_files import STALE
 
@@ -25,6 +25,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         (STALE, True),
         (OSError(errno.EIO, "Input/output error"), True),
         (TimeoutError(), True),
+        (AwayError("AWS Error SLOW_DOWN"), True),
+        (DataError("a.jpg is no picture"), False),
         (ConnectionResetError(errno.ECONNRESET, "reset"), True),
         (OSError("AWS Error SLOW_DOWN during GetObject operation"), True),
         (OSError("AWS Error NETWORK_CONNECTION: curlCode: 28, Timeout was reached"), True),

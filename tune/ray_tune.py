@@ -66,7 +66,9 @@ class _Searcher(Searcher):
         """Tell the source how a trial ended."""
         number = self.numbers[trial_id]
         if error:
-            self._source.failed(number, "its process was lost more often than cluster.max_failures")
+            self._source.failed(
+                number, "its process or the storage was lost more often than cluster.max_failures"
+            )
         elif result and FAILURE in result:
             self._source.failed(number, str(result[FAILURE]))
         elif number in self.stopping:

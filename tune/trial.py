@@ -29,6 +29,7 @@ from mtl.config.run import RunConfig
 from mtl.config.training import ClusterConfig
 from mtl.errors import MtlError
 from mtl.families import Indices, family_of
+from mtl.hiccups import is_hiccup, words_of
 from mtl.training.run_folder import RunFolder
 from mtl.training.state import TrainingState
 
@@ -55,13 +56,13 @@ def train_trial(config: dict[str, str], indices: Indices | None = None) -> None:
             _train_below(run, indices)
         else:
             _train_here(run, indices)
-    except MtlError as error:
-        tune.report({FAILURE: str(error)})
-    except ray.exceptions.RayError:
-        raise  # a machine went away; Tune tries again
     except Exception as error:
-        reason = " ".join(str(error).split())
-        tune.report({FAILURE: f"{type(error).__name__}: {reason}"})
+        if isinstance(error, ray.exceptions.RayError) or is_hiccup(error):
+            raise  # a machine went away, or the storage; Tune tries again
+        known = isinstance(error, MtlError)
+        tune.report(
+            {FAILURE: str(error) if known else f"{type(error).__name__}: {words_of(error)}"}
+        )
 
 
 def _train_here(run: RunConfig, indices: Indices) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 import torch
 from optuna.trial import TrialState
 
 from mtl.config.load import load
 from mtl.config.run import RunConfig
+from mtl.errors import AwayError, DataError
 from mtl.families import family_of
 from mtl.training.run_folder import RunFolder
 from mtl.training.state import TrainingState
@@ -168,3 +171,34 @@ def test_a_trial_trains_all_that_its_run_needs_in_order(
 
 def _prepared(config: RunConfig) -> RunConfig:
     return family_of(config).prepared()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (DataError("a.jpg is no picture"), "a.jpg is no picture"),
+        (KeyError("template"), "KeyError: 'template'"),
+        (AwayError("AWS Error SLOW_DOWN"), None),
+        (OSError(errno.ESTALE, "Stale file handle"), None),
+        (ray.exceptions.RayActorError(), None),
+    ],
+)
+def test_what_may_pass_is_left_to_tune_and_the_rest_is_told(
+    error: Exception,
+    told: str | None,
+    tmp_path: Path,
+    reported: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(run: RunConfig, indices: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("tune.trial._train_here", broken)
+    config = load("demo", ["name=run", f"storage={tmp_path}", "evaluation.splits=[]"])
+    one_trial = {"run": config.model_dump_json()}
+    if told is None:
+        with pytest.raises(type(error)):
+            trial.train_trial(one_trial)
+    else:
+        trial.train_trial(one_trial)
+    assert reported == ([] if told is None else [{trial.FAILURE: told}])
