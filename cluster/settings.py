@@ -16,7 +16,7 @@ DEFAULTS = {
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
     # Where the head is lost, nodes end after 60 s, and the command would at the same moment, with
     # Ray's words. It has to outlive them and the 30 s in which a cluster may still answer.
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "180",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "120",
     # A training thread that waits for another must not spin. Beside one busy process two spinning
     # threads took 8 times as long as a single thread for a step of the demo, two sleeping ones 1.9
     # times; on an idle machine spinning wins (0.66 against 1.13). 2 cores,
