@@ -52,15 +52,10 @@ def failure_of(error: BaseException) -> Failure:
                 return Failure(kind, type(cause).__name__)
     for cause in causes:
         if is_hiccup(cause):
-            return Failure(Kind.STORAGE, _reason(cause))
+            return Failure(Kind.STORAGE, words_of(cause))
     if any(_is_cut_off(cause) for cause in causes):
         return Failure(Kind.WORKER_LOST, "another worker went away")
     return Failure(Kind.BUG, f"{type(causes[0]).__name__}: {causes[0]}")
-
-
-def _reason(error: BaseException) -> str:
-    """What a storage's client said."""
-    return str(error.args[0]) if isinstance(error, AwayError) else words_of(error)
 
 
 def causes_of(error: BaseException) -> list[BaseException]:

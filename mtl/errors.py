@@ -25,11 +25,15 @@ class AwayError(MtlError):
         reason: what the storage's client says.
     """
 
+    @property
+    def reason(self) -> str:
+        """What the storage's client says."""
+        return str(self.args[0])
+
     def __str__(self) -> str:
-        (reason,) = self.args
         return (
-            f"the storage or network did not answer ({reason}); start the command again when it "
-            "does."
+            f"the storage or network did not answer ({self.reason}); start the command again when "
+            "it does."
         )
 
 

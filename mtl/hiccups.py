@@ -81,4 +81,6 @@ def patient(read: Callable[[str], Read]) -> Callable[[str], Read]:
 
 def words_of(error: BaseException) -> str:
     """What an error says, in one line; its name where it says nothing."""
+    if isinstance(error, AwayError):
+        return error.reason
     return " ".join(str(error).split()) or type(error).__name__

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+from mtl.hiccups import words_of
+
 
 class Level(Enum):
     """How bad a finding is."""
@@ -45,8 +47,9 @@ def errors(findings: Iterable[Finding]) -> list[Finding]:
 
 def reason(error: Exception) -> str:
     """An error's message on one line; of the operating system its text without numbers."""
-    told = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-    return " ".join(told.split()) or type(error).__name__
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return words_of(error)
 
 
 def listed(words: Sequence[str], most: int = 4) -> str:

@@ -9,7 +9,7 @@ from mtl.config.schema import EvaluateConfig, RunConfig, TrackerRunConfig
 from mtl.config.unified_run import UnifiedEvaluateConfig, UnifiedRunConfig
 from mtl.data.storage import absolute, list_names, read_bytes, stat
 from mtl.doctor.finding import Finding, Level, listed, reason
-from mtl.errors import DataError
+from mtl.errors import AwayError, DataError
 
 Placed = RunConfig | EvaluateConfig | UnifiedEvaluateConfig
 
@@ -32,7 +32,7 @@ class Seen(NamedTuple):
                 lacks = []
             else:
                 lacks = sorted(set(self.names) - set(list_names(self.place)))
-        except (DataError, OSError) as error:
+        except (DataError, AwayError, OSError) as error:
             told = f"{place} cannot be read ({reason(error)}); {remedy}."
             return [Finding(self.key, Level.ERROR, told)]
         if lacks:

@@ -11,6 +11,7 @@ from mtl.config.tracking_data import DataConfig
 from mtl.doctor.finding import Level
 from mtl.doctor.places import seen
 from tests.data.sequence_files import write_root
+from tests.data.stale_files import StaleFiles
 
 
 @pytest.fixture
@@ -62,3 +63,16 @@ def test_weights_that_are_elsewhere_are_missed(root: Path) -> None:
     (place,) = seen(load("demo", [f"model.init={weights}"]))
     weights.unlink()
     assert f"model.init={weights} cannot be read" in place.findings()[0].text
+
+
+def test_a_storage_that_is_away_is_named_with_its_reason(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = root / "weights.safetensors"
+    weights.write_bytes(b"weights")
+    (place,) = seen(load("demo", [f"model.init={weights}"]))
+    StaleFiles(monkeypatch, weights.name)
+    (found,) = place.findings()
+    assert found.level is Level.ERROR
+    assert f"{weights} cannot be read ([Errno 116] Stale file handle" in found.text
+    assert found.text.endswith("or give a URI.")

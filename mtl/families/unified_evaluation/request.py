@@ -15,7 +15,7 @@ from mtl.config.unified_run import UnifiedEvaluateConfig, UnifiedRunConfig
 from mtl.data.storage import join, stat
 from mtl.data.unified.build import Split, build_unified_index
 from mtl.data.unified.index import UnifiedIndex
-from mtl.errors import ConfigError
+from mtl.errors import AwayError, ConfigError
 from mtl.families.unified_evaluation.plan import Entrant, Plan
 from mtl.families.unified_scores import wrong_count
 from mtl.tracking.finished_model import FinishedModel, model_address, read_model
@@ -160,7 +160,7 @@ def _found_teacher(found: FinishedModel, task: UnifiedTaskName) -> str | None:
 def _exists(address: str) -> bool:
     try:
         return stat(address) is not None
-    except OSError:
+    except (AwayError, OSError):
         return False  # of a store that is gone or was never reached from here
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mtl.data.images import SUFFIXES, read_image
-from mtl.errors import DataError
+from mtl.errors import AwayError, DataError
+from mtl.hiccups import words_of
 from mtl.tracking.video.source import Frame
 
 RATE = 25.0
@@ -49,8 +50,8 @@ class PictureFolder:
             seconds = (number - 1) / self.rate
             try:
                 yield Frame(number, seconds, read_image(str(file), self._max_pixels))
-            except (DataError, OSError) as error:
-                yield Frame(number, seconds, None, str(error))
+            except (DataError, AwayError) as error:
+                yield Frame(number, seconds, None, words_of(error))
 
     def close(self) -> None:
         """Nothing is open."""
