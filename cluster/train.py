@@ -112,6 +112,17 @@ def train(words: Sequence[str], at_end: ExitStack) -> None:
     config = resolve(words)
     folder = RunFolder(config.storage, str(config.name))
     check_name(config, folder)
+    if folder.finished():
+        console.print(f"run '{config.name}' in {folder.place} is done already", markup=False)
+    else:
+        _bring_to_its_end(config, folder, console, at_end)
+    publish_report(folder)
+    final_table(folder, config, console)
+
+
+def _bring_to_its_end(
+    config: RunConfig, folder: RunFolder, console: Console, at_end: ExitStack
+) -> None:
     check_init(config)
     check_storage(config.storage)
     console.print(f"run '{config.name}' in {folder.place}", markup=False)
@@ -127,8 +138,6 @@ def train(words: Sequence[str], at_end: ExitStack) -> None:
         if joined:
             check_run_on_nodes(config, need)
     run_training(config, indices, folder, console)
-    publish_report(folder)
-    final_table(folder, config, console)
 
 
 if __name__ == "__main__":

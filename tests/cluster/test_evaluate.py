@@ -78,6 +78,7 @@ def words(place: Path, out: str, *more: str) -> list[str]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_four_workers_make_the_files_of_one_process(place: Path, local_cluster: str) -> None:
     assert main(words(place, "four", "cluster.workers=4")[2:]) == 0
     alone = compared_files(place / "alone")
