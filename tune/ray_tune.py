@@ -8,7 +8,10 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import signal
 import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -147,5 +150,16 @@ def run_trials(
                 failure_config=tune.FailureConfig(max_failures=place.max_failures),
             ),
         )
-        with waiting, contextlib.redirect_stdout(io.StringIO()):
+        with waiting, _ctrl_c_as_before(), contextlib.redirect_stdout(io.StringIO()):
             tuner.fit()
+
+
+@contextlib.contextmanager
+def _ctrl_c_as_before() -> Iterator[None]:
+    """Tune takes SIGINT for itself and keeps it, and the next Ctrl-C would not be heard."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pyarrow.parquet
@@ -51,6 +52,9 @@ def test_help_names_the_presets(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.ray
 @pytest.mark.timeout(900)
 class TestSearch:
+    def test_ctrl_c_is_heard_after_it(self, searched: Path) -> None:
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
     def test_every_trial_has_ended_and_its_run_is_an_ordinary_one(self, searched: Path) -> None:
         study = study_in(searched)
         assert len(study.trials) == 3
