@@ -48,12 +48,17 @@ def is_hiccup(error: BaseException) -> bool:
     return error.errno is None and any(word in str(error) for word in REMOTE)
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether the storage does not answer; a disk that goes on answering EIO is damaged there."""
+    return is_hiccup(error) and not (isinstance(error, OSError) and error.errno == errno.EIO)
+
+
 def patient(read: Callable[[str], Read]) -> Callable[[str], Read]:
     """The same read of a place, tried again after each of `WAITS_S` while its errors pass.
 
     Raises:
         AwayError: the last try did not get an answer either.
-        OSError: the storage did answer; a disk that goes on answering EIO is damaged there.
+        OSError: the storage did answer.
     """
 
     @functools.wraps(read)
@@ -72,7 +77,7 @@ def patient(read: Callable[[str], Read]) -> Callable[[str], Read]:
         except OSError as error:
             if error.filename is None and error.errno is not None:
                 error.filename = place
-            if error.errno == errno.EIO or not is_hiccup(error):
+            if not is_away(error):
                 raise
             raise AwayError(words_of(error)) from error
 

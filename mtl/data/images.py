@@ -11,6 +11,7 @@ from PIL import Image
 
 from mtl.data.storage import read_bytes
 from mtl.errors import DataError
+from mtl.hiccups import words_of
 
 SUFFIXES: dict[str, str] = {
     ".jpg": "JPEG",
@@ -43,7 +44,7 @@ def read_image(uri: str, max_pixels: int) -> np.ndarray:
     try:
         data = read_bytes(uri)
     except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
+        reason = error.strerror or words_of(error)
         raise DataError(
             f"picture {uri} cannot be read ({reason}); restore it or take it out of the set's list."
         ) from None

@@ -26,6 +26,7 @@ from mtl.data.frame_index import FrameIndex, Sequence
 from mtl.data.index_cache import cache_key, load_index, store_index
 from mtl.data.storage import absolute, is_remote, join, list_folder, stat
 from mtl.errors import DataError
+from mtl.hiccups import words_of
 
 __all__ = ["FrameIndex", "Sequence", "Split", "build_index", "held_out", "split_folders"]
 
@@ -254,7 +255,7 @@ def _readable(root: str, split: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = " ".join(str(error).split())
+        reason = words_of(error)
         raise DataError(
             f"{split} of data.root {root} cannot be read ({reason}); check path and permissions."
         ) from None

@@ -3,8 +3,8 @@
 A place is a local path or a URI. Where pyarrow has a file system (s3://, gs://, hdfs://, abfs://)
 it is used; other schemes go through fsspec. A query (`s3://bucket/data?endpoint_override=host`)
 stays at the end when names are joined. A storage that is busy or away is asked again for a while.
-All functions raise `OSError` where a place cannot be read, `DataError` where its scheme cannot be
-opened.
+All functions raise `OSError` where a place cannot be read, `AwayError` where the storage still does
+not answer, and `DataError` where a scheme cannot be opened.
 """
 
 from __future__ import annotations

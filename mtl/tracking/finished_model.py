@@ -18,6 +18,7 @@ from mtl.config.tracker_run import as_tracker
 from mtl.config.unified import UNIFIED_TASKS, UnifiedTaskName
 from mtl.data.storage import absolute, is_remote, join, read_bytes
 from mtl.errors import CheckpointError
+from mtl.hiccups import words_of
 from mtl.models.model_file import MODEL_FILE, open_model, read_header
 from mtl.models.tracker import OnlineModel
 
@@ -116,7 +117,7 @@ def _local_file(source: str) -> Iterator[Path]:
             else:
                 file.open("rb").close()
         except OSError as error:
-            reason = error.strerror or " ".join(str(error).split())
+            reason = error.strerror or words_of(error)
             raise CheckpointError(
                 f"{address} cannot be read ({reason}); name a run folder, a folder of mtl import "
                 "or a .safetensors file of a model."

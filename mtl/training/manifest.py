@@ -6,12 +6,11 @@ stand in it. Whatever a crash, a full disk or a bad cable did to the folder show
 
 from __future__ import annotations
 
-import errno
 import json
 from pathlib import Path
 
 from mtl.files import sha256_of, write_atomically
-from mtl.hiccups import is_hiccup
+from mtl.hiccups import is_away
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -72,8 +71,3 @@ def fault_of(folder: Path, needed: set[str]) -> str | None:
         if changed:
             return f"{name} was changed after it was written"
     return None
-
-
-def is_away(error: BaseException) -> bool:
-    """Whether the storage does not answer now; a disk that answers EIO is damaged."""
-    return is_hiccup(error) and not (isinstance(error, OSError) and error.errno == errno.EIO)

@@ -19,7 +19,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mtl.errors import CheckpointError, UnfinishedCheckpointError
-from mtl.training.manifest import MANIFEST, fault_of, is_away, write_manifest
+from mtl.hiccups import is_away
+from mtl.training.manifest import MANIFEST, fault_of, write_manifest
 
 FORMAT = 3
 """2 had no manifest, so nothing tells whether such a checkpoint is whole: it is refused."""

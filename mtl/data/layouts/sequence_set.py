@@ -16,6 +16,7 @@ from mtl.data.layouts.folders import folders_in
 from mtl.data.layouts.source import read_truth
 from mtl.data.storage import absolute, join
 from mtl.errors import DataError
+from mtl.hiccups import words_of
 
 _LAYOUTS: dict[str, ModuleType] = {
     "lasot": lasot,
@@ -86,7 +87,7 @@ def open_sequences(
     try:
         found = [read_truth(source, bad) for source in _LAYOUTS[layout].find(root, split, bad)]
     except OSError as error:
-        reason = " ".join(str(error).split())
+        reason = words_of(error)
         raise DataError(f"{root} cannot be read ({reason}); check path and permissions.") from None
     truths = [truth for truth in found if truth is not None]
     if not truths:

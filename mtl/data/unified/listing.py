@@ -1,12 +1,13 @@
 """What a set's folders hold, with sentences for what is missing.
 
-A storage that is away is not a folder that is missing: its `OSError` passes through.
+A storage that is away is not a folder that is missing: its `AwayError` passes through.
 """
 
 from __future__ import annotations
 
 from mtl.data.storage import Entry, is_plain_name, list_folder, read_bytes
 from mtl.errors import DataError
+from mtl.hiccups import words_of
 
 
 def split_parts(split: str, key: str) -> list[str]:
@@ -59,4 +60,4 @@ def read_listed(place: str, what: str, remedy: str) -> bytes:
 
 
 def _reason(error: OSError) -> str:
-    return error.strerror or " ".join(str(error).split())
+    return error.strerror or words_of(error)
