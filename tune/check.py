@@ -18,6 +18,7 @@ from tune.load import base_run
 from tune.metrics import epoch_metrics, final_metrics, is_loss, moves_early, require_reported
 from tune.parameters import ChoiceParameter, Parameter, StageShare, Values
 from tune.space import Space
+from tune.yardstick import require_one_yardstick
 
 COMBINATIONS = 32
 """Trials drawn by chance to see whether values fit each other."""
@@ -118,7 +119,11 @@ def _goal(search: SearchConfig, runs: list[RunConfig]) -> Goal:
                 require_reported(name, f"objective '{expression.text}'", config, final=True)
         if search.scheduler != "none":
             require_reported(watched, "halving.metric", config, final=False)
+    for expression in expressions:
+        for name in expression.names:
+            require_one_yardstick(name, f"objective '{expression.text}'", runs)
     if search.scheduler != "none":
+        require_one_yardstick(watched, "halving.metric", runs)
         _check_rungs(search, watched, runs)
     minimize = tuple(one.direction == "minimize" for one in search.objectives)
     return Goal(expressions, minimize, watched)

@@ -38,7 +38,7 @@ def require_equal(base: RunConfig, run: RunConfig, where: str) -> None:
     Raises:
         ConfigError: names it.
     """
-    mine, other = (dict(_leaves("", one.model_dump(mode="json"))) for one in (base, run))
+    mine, other = leaves(base), leaves(run)
     for key in sorted(mine.keys() | other.keys()):
         if _is_fixed(key) and mine.get(key) != other.get(key):
             raise ConfigError(
@@ -47,12 +47,18 @@ def require_equal(base: RunConfig, run: RunConfig, where: str) -> None:
             )
 
 
-def _is_fixed(path: str) -> bool:
-    return _among(path, FIXED) and not _among(path, FREE)
+def leaves(run: RunConfig) -> dict[str, Any]:
+    """Values of all keys of a run that have none below them."""
+    return dict(_leaves("", run.model_dump(mode="json")))
 
 
-def _among(path: str, keys: tuple[str, ...]) -> bool:
+def among(path: str, keys: tuple[str, ...]) -> bool:
+    """Whether a key is one of these or below one."""
     return any(path == key or path.startswith(f"{key}.") for key in keys)
+
+
+def _is_fixed(path: str) -> bool:
+    return among(path, FIXED) and not among(path, FREE)
 
 
 def _leaves(front: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -107,6 +107,28 @@ def test_the_tracker_search_fits_every_tracker(run: str) -> None:
             ],
             "reports 'accuracy'",
         ),
+        (
+            ["space.x={kind: float, path: augmentation.center_jitter, low: 0, high: 2}"],
+            "objective 'iou': 'iou' is another measure with augmentation.center_jitter=0.0 than",
+        ),
+        (
+            [
+                "space.x={kind: float, path: augmentation.scale_jitter, low: 0, high: 1}",
+                "objectives=[{value: ao}]",
+            ],
+            "halving.metric: 'iou' is another measure with augmentation.scale_jitter=0.0 than",
+        ),
+        (
+            ["objectives=[{value: loss/total, direction: minimize}]"],
+            "objective 'loss/total': 'loss/total' is another measure with loss.",
+        ),
+        (
+            [
+                "space.x={kind: choice, path: mode, choices: [mtl_hard, mtl_soft]}",
+                "objectives=[{value: loss/classification, direction: minimize}]",
+            ],
+            "'loss/classification' is another measure with mode=mtl_soft than with mtl_hard",
+        ),
         (["halving.rungs=[0.5, 0.5]"], "rungs must rise"),
         (["halving.rungs=[0.5, 0.55, 0.9]"], "they must be different ones before the last"),
         (["objectives=[{value: ao}, {value: accuracy}]"], "set scheduler=none"),
@@ -148,6 +170,54 @@ def test_what_only_training_sees_can_be_searched(preset: str, parameter: str) ->
     assert checked(preset, f"space.x={{{parameter}}}").objectives
 
 
+@pytest.mark.parametrize(
+    ("preset", "words"),
+    [
+        (
+            "demo",
+            [
+                "space.x={kind: float, path: augmentation.scale_jitter, low: 0, high: 1}",
+                *("objectives=[{value: ao}]", "scheduler=none"),
+            ],
+        ),
+        ("demo", ["space.x={kind: float, path: augmentation.brightness, low: 0, high: 1}"]),
+        ("demo", ["objectives=[{value: loss/l1, direction: minimize}]"]),
+        (
+            "unified_demo",
+            [
+                "space.x={kind: choice, path: augmentation.cls.min_area, choices: [0.3, 0.5]}",
+                "objectives=[{value: top1}]",
+            ],
+        ),
+    ],
+)
+def test_what_leaves_a_measure_as_it_is_can_be_searched(preset: str, words: list[str]) -> None:
+    assert checked(preset, *words).objectives
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["objectives=[{value: loss/total, direction: minimize}]"],
+            "with loss.distillation.weight=0.1 than with 1.0, so it cannot compare trials; leave "
+            "loss.distillation.weight out of space, or name a metric of one task",
+        ),
+        (
+            [
+                "space.x={kind: float, path: loss.detection.box_weight, low: 1, high: 3}",
+                "objectives=[{value: loss/detection, direction: minimize}]",
+            ],
+            "'loss/detection' is another measure with loss.detection.box_weight=",
+        ),
+    ],
+)
+def test_a_unified_metric_of_another_meaning_is_refused(words: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        checked("unified_demo", *words)
+    assert message in str(error.value)
+
+
 def test_parameters_of_one_key_may_take_turns() -> None:
     where = "kind: float, path: loss.l1, low: 1"
     words = ["space.m={kind: choice, path: mode, choices: [mtl_hard, mtl_soft]}"]
@@ -166,10 +236,13 @@ def test_a_first_rung_inside_a_frozen_stage_may_compare_what_that_stage_moves() 
     words = [
         "run.preset=hiptrack",
         "halving.rungs=[0.3, 0.8]",
-        "halving.metric=loss/classification",
+        "halving.metric=accuracy",
     ]
-    words += ["space.mode.choices=[mtl_hard, mtl_soft, mtl_multilabel]"]
-    assert checked("tracker", *words).watched == "loss/classification"
+    modes = "[mtl_hard, mtl_soft]"
+    words.append(f"space.mode.choices={modes}")
+    for name in ("fusion", "cls_weight", "head_width", "dropout"):
+        words.append(f"space.{name}.when.mode={modes}")
+    assert checked("tracker", *words).watched == "accuracy"
 
 
 def test_a_first_rung_within_the_greatest_share_of_teachers_is_refused() -> None:
