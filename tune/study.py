@@ -6,7 +6,6 @@ ones are begun again under their own number and go on from their last checkpoint
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections import deque
 from pathlib import Path
@@ -27,20 +26,13 @@ from tune.journal import JOURNAL, open_journal, study_name
 from tune.metrics import is_loss
 from tune.outcome import read_outcome
 from tune.parameters import Values
+from tune.sampler import estimator, estimator_of_ranked, final_budget, ranked, rung_budget
 from tune.space import Space
 
 DONE = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-
-
-def good_trials(ended: int) -> int:
-    """How many of the trials so far TPE takes for good ones: the root of their number, at most 25.
-
-    From 100 trials on it is Optuna's own rule, a tenth; of ten trials that would be a single one.
-    """
-    return min(math.ceil(max(math.sqrt(ended), ended / 10)), 25)
 
 
 def open_study(folder: Path, search: SearchConfig) -> optuna.Study:
@@ -202,16 +194,14 @@ class Study:
         seed = int(np.random.SeedSequence([self.search.seed, number]).generate_state(1)[0])
         if self.search.sampler == "random":
             return optuna.samplers.RandomSampler(seed=seed)
-        with warnings.catch_warnings():
-            # Optuna 6 will not take it any more; until then there is nothing in its place.
-            warnings.filterwarnings("ignore", ".*gamma", FutureWarning)
-            return optuna.samplers.TPESampler(
-                n_startup_trials=self.search.startup_trials,
-                gamma=good_trials,
-                multivariate=True,
-                group=True,
-                seed=seed,
-            )
+        startup = self.search.startup_trials
+        if self.search.scheduler == "none":
+            return estimator(startup, seed)
+        everyone = self.optuna.get_trials(deepcopy=False)
+        others = [trial for trial in everyone if trial.number != number]
+        rungs = (rung_budget(e, is_loss(self.goal.watched)) for e in self.halving.epochs[::-1])
+        budgets = (final_budget(self.goal.minimize[0]), *rungs)
+        return estimator_of_ranked(ranked(others, budgets, startup), startup, seed)
 
     def _end(
         self,

@@ -10,7 +10,8 @@ from optuna.trial import TrialState
 
 from mtl.families import family_of
 from tests.tune.made import carry_on, lines_of, study_of, write_lines
-from tune.study import Study, good_trials
+from tune.sampler import good_trials
+from tune.study import Study
 
 FEW = [
     *("run.data.synthetic.train_sequences=4", "run.data.synthetic.val_sequences=2"),
@@ -149,7 +150,7 @@ def test_the_sampler_learns_from_as_many_good_trials(
         asked.append(ended)
         return good_trials(ended)
 
-    monkeypatch.setattr("tune.study.good_trials", counted)
+    monkeypatch.setattr("tune.sampler.good_trials", counted)
     study = study_of(tmp_path / "s", "trials=5", "startup_trials=3", "scheduler=none")
     with warnings.catch_warnings():
         warnings.simplefilter("error", FutureWarning)  # nothing a user would have to read
