@@ -1,7 +1,8 @@
 """Compare ways of searching: `python tune/benchmark.py [PRESET|FILE.yaml] [key=value ...]`.
 
 Random search, TPE, and TPE with trials that are stopped early, on the same space with the same
-trial code: best value so far against epochs trained. With no arguments: the demo search.
+trial code: best value so far against epochs trained. With no arguments: `untuned`, a tracker of
+embedded sequences that begins with values of another network.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ OURS = ("sampler", "scheduler", "seed", "reruns", "concurrent_trials", "name", "
 """Keys of a search that a comparison sets."""
 
 
+UNTUNED = "untuned"
+"""The search that is compared by where none is named."""
+
+
 def parser() -> argparse.ArgumentParser:
     """Arguments of the command."""
     made = Parser(
@@ -48,7 +53,9 @@ def parser() -> argparse.ArgumentParser:
         "seeds each, and show the best value of each against the epochs it took. Killed, the same "
         "command goes on.",
     )
-    made.add_argument("words", nargs="*", help="as for tune/search.py: a preset or file, key=value")
+    made.add_argument(
+        "words", nargs="*", help="as for tune/search.py: a preset or file (untuned), key=value"
+    )
     made.add_argument("--seeds", type=int, default=3, help="searches of each way (3)")
     made.add_argument("--trials", type=int, default=24, help="trials that run to their end (24)")
     made.add_argument(
@@ -167,6 +174,8 @@ def _percent(share: float) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     options = parser().parse_args(arguments)
+    if not options.words or "=" in options.words[0]:
+        options.words.insert(0, UNTUNED)
     return exit_status(
         lambda at_end: compare(options, at_end), "stopped; the same command goes on."
     )
