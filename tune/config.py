@@ -75,7 +75,8 @@ class SearchConfig(Config):
     sampler: Literal["tpe", "random"] = "tpe"
     """Tree-structured Parzen estimator, which learns from past trials, or chance."""
     startup_trials: PositiveInt = 10
-    """Trials by chance before the estimator has enough to learn from."""
+    """Trials by chance before the estimator has enough to learn from. It compares trials at the
+    last rung that as many have reached, by the objective once as many have ended."""
     scheduler: Literal["asha", "hyperband", "none"] = "asha"
     """Stop early at every rung; at rungs from the first, second, ... on in turn; or never."""
     halving: HalvingConfig = HalvingConfig()

@@ -87,31 +87,30 @@ def good_trials(compared: int) -> int:
     return min(math.ceil(max(math.sqrt(compared), compared / 10)), 25)
 
 
-def estimator(startup: int, seed: int) -> optuna.samplers.TPESampler:
-    """Optuna's tree-structured Parzen estimator over trials that all have the same budget."""
-    made: optuna.samplers.TPESampler = _quietly(
-        optuna.samplers.TPESampler, n_startup_trials=startup, gamma=good_trials, seed=seed
-    )
-    return made
+class Estimator(optuna.samplers.TPESampler):
+    """Optuna's tree-structured Parzen estimator, of each parameter alone, for one trial.
 
+    It may be shown other values of trials than those of the study that it samples for.
+    """
 
-def estimator_of_ranked(ranking: Ranking, startup: int, seed: int) -> optuna.samplers.TPESampler:
-    """The same over trials of several budgets, in the order they are ranked in."""
-    made: RankedTPESampler = _quietly(
-        RankedTPESampler,
-        n_startup_trials=startup,
-        gamma=lambda _: good_trials(ranking.compared),
-        constant_liar=False,  # it would write to the trial; those that run are ranked instead
-        seed=seed,
-    )
-    made.seen = _as_study(ranking)
-    return made
+    def __init__(self, startup: int, seed: int, ranking: Ranking | None = None) -> None:
+        """Choose what it learns from.
 
-
-class RankedTPESampler(optuna.samplers.TPESampler):
-    """Optuna's estimator, shown another study than the one whose trial it samples."""
-
-    seen: optuna.Study
+        Args:
+            startup: trials by chance before it has enough to learn from.
+            seed: of the trial.
+            ranking: what it sees; none: the study's own trials, which all have one budget.
+        """
+        with warnings.catch_warnings():
+            # Optuna 6 will not take gamma any more; until then there is nothing in its place.
+            warnings.filterwarnings("ignore", ".*gamma", FutureWarning)
+            super().__init__(
+                n_startup_trials=startup,
+                gamma=lambda ended: good_trials(ranking.compared if ranking else ended),
+                constant_liar=ranking is None,  # of a ranking those that run are a part
+                seed=seed,
+            )
+        self._seen = _as_study(ranking) if ranking else None
 
     def sample_independent(
         self,
@@ -121,7 +120,8 @@ class RankedTPESampler(optuna.samplers.TPESampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """See `optuna.samplers.BaseSampler`."""
-        return super().sample_independent(self.seen, trial, param_name, param_distribution)
+        seen = self._seen or study
+        return super().sample_independent(seen, trial, param_name, param_distribution)
 
 
 def _as_study(ranking: Ranking) -> optuna.Study:
@@ -135,10 +135,3 @@ def _as_study(ranking: Ranking) -> optuna.Study:
         for trial in sorted(ranking.best_first, key=lambda trial: trial.number)
     )
     return study
-
-
-def _quietly(kind: Any, **how: object) -> Any:
-    with warnings.catch_warnings():
-        # Optuna 6 will not take gamma any more; until then there is nothing in its place.
-        warnings.filterwarnings("ignore", ".*gamma", FutureWarning)
-        return kind(**how)

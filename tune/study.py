@@ -26,7 +26,7 @@ from tune.journal import JOURNAL, open_journal, study_name
 from tune.metrics import is_loss
 from tune.outcome import read_outcome
 from tune.parameters import Values
-from tune.sampler import estimator, estimator_of_ranked, final_budget, ranked, rung_budget
+from tune.sampler import Estimator, Ranking, final_budget, ranked, rung_budget
 from tune.space import Space
 
 DONE = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -194,14 +194,17 @@ class Study:
         seed = int(np.random.SeedSequence([self.search.seed, number]).generate_state(1)[0])
         if self.search.sampler == "random":
             return optuna.samplers.RandomSampler(seed=seed)
-        startup = self.search.startup_trials
+        return Estimator(self.search.startup_trials, seed, self._ranking(number))
+
+    def _ranking(self, number: int) -> Ranking | None:
+        """Trials in the order that another one learns from; none: all have the same budget."""
         if self.search.scheduler == "none":
-            return estimator(startup, seed)
+            return None
         everyone = self.optuna.get_trials(deepcopy=False)
         others = [trial for trial in everyone if trial.number != number]
         rungs = (rung_budget(e, is_loss(self.goal.watched)) for e in self.halving.epochs[::-1])
         budgets = (final_budget(self.goal.minimize[0]), *rungs)
-        return estimator_of_ranked(ranked(others, budgets, startup), startup, seed)
+        return ranked(others, budgets, self.search.startup_trials)
 
     def _end(
         self,

@@ -12,7 +12,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from tests.tune.made import lines_of, study_of, write_lines
-from tune.sampler import estimator_of_ranked, final_budget, ranked, rung_budget
+from tune.sampler import Estimator, final_budget, ranked, rung_budget
 
 SPACE = {"x": FloatDistribution(0.0, 1.0)}
 
@@ -80,7 +80,7 @@ def test_the_estimator_goes_where_the_best_at_a_rung_are_whatever_ended_first() 
     budgets = (final_budget(minimize=False), rung_budget(6, True), rung_budget(3, True))
     drawn = []
     for seed in range(20):
-        sampler = estimator_of_ranked(ranked(trials, budgets, enough=5), 5, seed)
+        sampler = Estimator(5, seed, ranked(trials, budgets, enough=5))
         study = optuna.create_study(direction="maximize", sampler=sampler)
         drawn.append(study.ask(SPACE).params["x"])
     assert abs(float(np.median(drawn)) - 0.7) < 0.1
