@@ -1,8 +1,8 @@
 """Compare ways of searching: `python tune/benchmark.py [PRESET|FILE.yaml] [key=value ...]`.
 
-Random search, TPE, and TPE with trials that are stopped early, on the same space with the same
-trial code: best value so far against epochs trained. With no arguments: `untuned`, a tracker of
-embedded sequences that begins with values of another network.
+Random search and TPE, with and without trials that are stopped early, on the same space with the
+same trial code: best value so far against epochs trained. With no arguments: `untuned`, a tracker
+of embedded sequences that begins with values of another network.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def parser() -> argparse.ArgumentParser:
     """Arguments of the command."""
     made = Parser(
         prog="python tune/benchmark.py",
-        description="Search with chance, with TPE, and with TPE and early stopping, with several "
-        "seeds each, and show the best value of each against the epochs it took. Killed, the same "
-        "command goes on.",
+        description="Search with chance and with TPE, both with and without early stopping, with "
+        "several seeds each, and show the best value of each against the epochs it took. Killed, "
+        "the same command goes on.",
     )
     made.add_argument(
         "words", nargs="*", help="as for tune/search.py: a preset or file (untuned), key=value"
@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seeds", type=int, default=3, help="searches of each way (3)")
     made.add_argument("--trials", type=int, default=24, help="trials that run to their end (24)")
     made.add_argument(
-        "--asha-trials", type=int, help="trials of the way that stops them early (2 x --trials)"
+        "--asha-trials", type=int, help="trials of the ways that stop them early (2 x --trials)"
     )
     made.add_argument("--out", type=Path, default=Path("runs/search-benchmark"), help="folder")
     return made
@@ -67,13 +67,14 @@ def parser() -> argparse.ArgumentParser:
 
 def searches(options: argparse.Namespace) -> Iterator[tuple[Way, int, list[str]]]:
     """Each search: its way, its seed and its words for tune/search.py."""
-    counts = {"tpe_asha": options.asha_trials or 2 * options.trials}
+    early = options.asha_trials or 2 * options.trials
     for seed in range(1, options.seeds + 1):
         for way in WAYS:
             name = f"{way.name}-{seed}"
+            trials = early if "scheduler=asha" in way.words else options.trials
             resume = (options.out / name / SEARCH_FILE).is_file()
             yield way, seed, [
-                *options.words, *way.words, f"trials={counts.get(way.name, options.trials)}",
+                *options.words, *way.words, f"trials={trials}",
                 f"seed={seed}", "reruns.top=0", "concurrent_trials=1", f"storage={options.out}",
                 f"name={name}", f"resume={str(resume).lower()}",
             ]  # fmt: skip

@@ -72,8 +72,10 @@ def test_every_way_searches_and_a_second_call_searches_nothing(
     command = [*RUN, "--seeds", "1", "--trials", "3", "--asha-trials", "4", "--out", str(tmp_path)]
     assert main(command) == 0
     told = json.loads((tmp_path / "benchmark.json").read_text())
-    assert [one["way"] for one in told["searches"]] == ["random", "tpe", "tpe_asha"]
-    random, _, stopping = told["searches"]
+    assert [one["way"] for one in told["searches"]] == [
+        *("random", "tpe", "random_asha", "tpe_asha")
+    ]
+    random, _, _, stopping = told["searches"]
     assert random["epochs"] == [4, 8, 12]
     assert stopping["total"] < 16
     assert told["share_of_random_epochs"]["random"]["1"] <= 1
