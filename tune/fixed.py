@@ -38,18 +38,20 @@ def require_equal(base: RunConfig, run: RunConfig, where: str) -> None:
     Raises:
         ConfigError: names it.
     """
-    mine, other = leaves(base), leaves(run)
-    for key in sorted(mine.keys() | other.keys()):
-        if _is_fixed(key) and mine.get(key) != other.get(key):
+    for key, mine, other in differing(base, run):
+        if _is_fixed(key):
             raise ConfigError(
                 f"{where}: {key} must be equal in all trials, but one of the values makes it "
-                f"{other.get(key)!r}; give each the run's own {mine.get(key)!r}."
+                f"{other!r}; give each the run's own {mine!r}."
             )
 
 
-def leaves(run: RunConfig) -> dict[str, Any]:
-    """Values of all keys of a run that have none below them."""
-    return dict(_leaves("", run.model_dump(mode="json")))
+def differing(base: RunConfig, run: RunConfig) -> Iterator[tuple[str, Any, Any]]:
+    """Keys, sorted, that have none below them and differ: (key, value of base, value of run)."""
+    mine, other = (dict(_leaves("", one.model_dump(mode="json"))) for one in (base, run))
+    for key in sorted(mine.keys() | other.keys()):
+        if mine.get(key) != other.get(key):
+            yield key, mine.get(key), other.get(key)
 
 
 def among(path: str, keys: tuple[str, ...]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from mtl.config.run import RunConfig
 from mtl.config.tracker_run import TrackerRunConfig
 from mtl.errors import ConfigError
-from tune.fixed import among, leaves
+from tune.fixed import among, differing
 from tune.metrics import epoch_metrics
 
 CLIPS = (
@@ -60,14 +60,12 @@ def require_one_yardstick(metric: str, where: str, runs: Iterable[RunConfig]) ->
     keys = yardstick(metric, base)
     if not keys:
         return
-    mine = leaves(base)
     for run in others:
-        other = leaves(run)
-        for key in sorted(mine.keys() | other.keys()):
-            if among(key, keys) and mine.get(key) != other.get(key):
+        for key, mine, other in differing(base, run):
+            if among(key, keys):
                 raise ConfigError(
-                    f"{where}: '{metric}' is another measure with {key}={other.get(key)} than with "
-                    f"{mine.get(key)}, so it cannot compare trials; leave {key} out of space, or "
+                    f"{where}: '{metric}' is another measure with {key}={other} than with {mine}, "
+                    f"so it cannot compare trials; leave {key} out of space, or "
                     f"{_instead(metric, base)}."
                 )
 
