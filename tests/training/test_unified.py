@@ -116,7 +116,7 @@ def test_two_workers_take_the_steps_of_one(
         # Of a gradient that is nearly zero Adam makes a share of a whole step out of a rounding,
         # which one kind of processor does otherwise than another.
         assert (excess > 1).double().mean() < 1e-3, name
-        assert excess.max() < 3, name
+        assert excess.max() < 1.5, name
     if "values" in one.balancing:
         torch.testing.assert_close(
             two["balancing"]["values"], one.balancing["values"], rtol=1e-4, atol=1e-6
