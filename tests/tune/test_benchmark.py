@@ -69,7 +69,18 @@ def test_a_search_is_done_when_it_has_all_the_trials_and_is_the_same(tmp_path: P
 def test_every_way_searches_and_a_second_call_searches_nothing(
     tmp_path: Path, local_cluster: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = [*RUN, "--seeds", "1", "--trials", "3", "--asha-trials", "4", "--out", str(tmp_path)]
+    command = [
+        "demo",
+        *RUN,
+        "--seeds",
+        "1",
+        "--trials",
+        "3",
+        "--asha-trials",
+        "4",
+        "--out",
+        str(tmp_path),
+    ]
     assert main(command) == 0
     told = json.loads((tmp_path / "benchmark.json").read_text())
     assert [one["way"] for one in told["searches"]] == [
