@@ -77,7 +77,8 @@ class StageConfig(Config):
     """Learning rate of the backbone over learning_rate, where the backbone learns."""
     freeze: dict[str, FrozenPart] = Field(default_factory=dict)
     """Parts that do not learn: HIPTrack has backbone, prompt, box_head, condition_head; SimTrack
-    backbone, position, bottleneck, box_head, condition_head."""
+    backbone, position, bottleneck, box_head, condition_head; the unified model backbone,
+    stem (the backbone up to stride 4), up, necks, attention, head."""
     schedule: Annotated[CosineSchedule | StepSchedule, Field(discriminator="kind")] = StepSchedule()
     """How the learning rate changes over the stage."""
 

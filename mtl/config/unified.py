@@ -15,8 +15,8 @@ from mtl.config.base import Config, Ratio
 UnifiedTaskName = Literal["det", "seg", "cls"]
 """Detection, segmentation and classification, in the order in which weights and losses stand."""
 UNIFIED_TASKS: tuple[UnifiedTaskName, ...] = ("det", "seg", "cls")
-UNIFIED_PARTS = ("backbone", "up", "necks", "attention", "head")
-"""The parts a stage can freeze."""
+UNIFIED_PARTS = ("backbone", "stem", "up", "necks", "attention", "head")
+"""The parts a stage can freeze; the stem is the backbone's beginning, up to stride 4."""
 
 NormalizationName = Literal["shared", "per_task", "frozen", "frozen_backbone"]
 PER_TASK_NORMALIZATIONS: tuple[NormalizationName, ...] = ("per_task", "frozen_backbone")

@@ -18,7 +18,11 @@ class Parted(Protocol):
     """What a model offers besides being a module."""
 
     def parts(self) -> dict[str, list[nn.Module]]:
-        """The parts a stage can freeze, by the names of its config."""
+        """The parts a stage can freeze, by the names of its config.
+
+        A part may lie within one before it. It is frozen where either is named, and behaves as
+        its own name says.
+        """
 
     def constants(self) -> list[nn.Parameter]:
         """Parameters that never learn."""
@@ -45,9 +49,10 @@ def freeze_parts(model: nn.Module, freeze: Mapping[str, FrozenPart]) -> None:
                 f"'{name}' in a stage's freeze is no part of the model; parts are "
                 f"{', '.join(parts)}."
             )
-    for name, modules in parts.items():
-        for module in modules:
-            module.requires_grad_(name not in freeze)
+    model.requires_grad_(True)
+    for name in freeze:
+        for module in parts[name]:
+            module.requires_grad_(False)
     for parameter in cast(Parted, model).constants():
         parameter.requires_grad_(False)
 
@@ -59,9 +64,11 @@ def apply_stage_mode(model: nn.Module, freeze: Mapping[str, FrozenPart]) -> None
     only if its `stochastic_depth` says so.
     """
     model.train()
-    parts = cast(Parted, model).parts()
-    for name, how in freeze.items():
-        for part in parts[name]:
+    for name, modules in cast(Parted, model).parts().items():
+        how = freeze.get(name)
+        if how is None:
+            continue
+        for part in modules:
             part.train(not how.eval_mode)
             for module in part.modules():
                 if isinstance(module, (StochasticDepth, DropPath)):

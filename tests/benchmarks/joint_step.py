@@ -1,7 +1,8 @@
 """What a joint step of the unified model costs: `python tests/benchmarks/joint_step.py PRESET ...`.
 
 The first row is `unified` as published: nine passes of the student and six of the teachers. Every
-other row is a preset, and `unified` itself with three passes. All take their steps in turns in one
+other row is a preset or one with keys of its own ("unified_plus 'stages.joint.freeze={stem: {}}'"),
+and `unified` itself with three passes. All take their steps in turns in one
 process on the same batches of noise, so what else the machine does hits all alike; what is compared
 is the median of the ratios of a round.
 
@@ -12,6 +13,7 @@ those of the preset; teachers are of the student's network. `--keys` change ever
 from __future__ import annotations
 
 import argparse
+import shlex
 import statistics
 import sys
 import time
@@ -121,7 +123,9 @@ def rows_of(presets: Sequence[str], keys: Sequence[str]) -> dict[str, UnifiedRun
         "unified, nine passes": ("unified", []),
         "unified, three": ("unified", [THREE_PASSES]),
     }
-    wanted |= {preset: (preset, []) for preset in presets}
+    for row in presets:
+        preset, *words = shlex.split(row)
+        wanted[row] = (preset, words)
     rows = {}
     for name, (preset, words) in wanted.items():
         config = load(preset, [*words, *keys])
@@ -133,7 +137,9 @@ def rows_of(presets: Sequence[str], keys: Sequence[str]) -> dict[str, UnifiedRun
 def main() -> None:
     """Print each row's median step and how many times faster it is than the published one."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("presets", nargs="*", help="besides unified itself")
+    parser.add_argument(
+        "presets", nargs="*", help="besides unified itself; with keys of a row's own, quoted"
+    )
     parser.add_argument("--size", type=int, default=256, help="side of all images in pixels")
     parser.add_argument("--batch", type=int, default=2, help="images of each task")
     parser.add_argument("--rounds", type=int, default=5)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mtl.config.unified import UnifiedBackboneConfig
 
 LATERAL_STRIDES = (16, 8)
+STEM_STRIDE = 4
 
 
 class Features(NamedTuple):
@@ -38,6 +39,13 @@ def lateral_channels(network: EfficientNet) -> dict[int, int]:
     """Channels of the maps at the strides of `LATERAL_STRIDES`."""
     levels = {level["reduction"]: level["num_chs"] for level in _levels(network)}
     return {stride: levels[stride] for stride in LATERAL_STRIDES}
+
+
+def stem(network: EfficientNet) -> list[nn.Module]:
+    """What comes before the first map of stride 8: few weights, and most of the pixels."""
+    (block,) = (level["module"] for level in _levels(network) if level["reduction"] == STEM_STRIDE)
+    last = int(block.removeprefix("blocks."))
+    return [network.conv_stem, network.bn1, *network.blocks[: last + 1]]
 
 
 def extract(network: nn.Module, images: Tensor, laterals: bool) -> Features:

@@ -11,7 +11,7 @@ from mtl.config.unified import UNIFIED_TASKS, UnifiedConfig, UnifiedTaskName
 from mtl.errors import ShapeError
 from mtl.models.freeze import graph_if_learning
 from mtl.models.unified.attention import GridAttention
-from mtl.models.unified.backbone import Features, build_backbone, extract, lateral_channels
+from mtl.models.unified.backbone import Features, build_backbone, extract, lateral_channels, stem
 from mtl.models.unified.grid import trust_boxes
 from mtl.models.unified.head import GroupedHead
 from mtl.models.unified.neck import Neck
@@ -50,6 +50,7 @@ class Unified(nn.Module):
         """The parts a stage can freeze, by the names of its config."""
         return {
             "backbone": [self.backbone],
+            "stem": stem(self.backbone),
             "up": [self.up],
             "necks": [self.necks],
             "attention": [self.attention],

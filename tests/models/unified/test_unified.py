@@ -218,6 +218,8 @@ def test_parts_are_all_of_the_model_and_known_to_the_config() -> None:
     model = small_model(small_config({"features": "laterals"}))
     parts = model.parts()
     assert tuple(parts) == UNIFIED_PARTS
+    within = {id(p) for m in parts.pop("stem") for p in m.parameters()}
+    assert within < {id(p) for m in parts["backbone"] for p in m.parameters()}
     found = [p for modules in parts.values() for m in modules for p in m.parameters()]
     assert {id(p) for p in found} == {id(p) for p in model.parameters()}
     assert len(found) == len(list(model.parameters()))
@@ -239,6 +241,36 @@ def test_a_frozen_backbone_builds_no_graph_and_may_go_on_dropping_blocks() -> No
         norms = [m for m in model.backbone.modules() if isinstance(m, nn.BatchNorm2d)]
         assert not any(norm.training for norm in norms)
         assert model.up.training
+
+
+def test_a_frozen_stem_is_the_backbone_up_to_stride_4_and_the_rest_learns() -> None:
+    model = small_model(small_config(SKIPPING, normalization="frozen_backbone"))
+    freeze = {"stem": FrozenPart(eval_mode=True)}
+    freeze_parts(model, freeze)
+    apply_stage_mode(model, freeze)
+    maps = {}
+    for index, block in enumerate(model.backbone.blocks):
+        block.register_forward_hook(lambda _, __, out, index=index: maps.update({index: out}))
+    features = model.features(pictures(), "det").last
+    size = pictures().shape[-1]
+    learns = {size // out.shape[-1]: out.requires_grad for out in maps.values()}
+    assert learns == {2: False, 4: False, 8: True, 16: True, 32: True}
+    features.sum().backward()
+    frozen = {id(p) for m in model.parts()["stem"] for p in m.parameters()}
+    assert all(p.grad is None for p in model.parameters() if id(p) in frozen)
+    assert all(p.grad is not None for p in model.backbone.blocks[2:].parameters())
+
+
+def test_a_part_within_another_behaves_as_its_own_name_says() -> None:
+    model = small_model(small_config({}))
+    freeze = {"stem": FrozenPart(eval_mode=True), "backbone": FrozenPart(eval_mode=False)}
+    apply_stage_mode(model, freeze)
+    assert model.backbone.training
+    assert not model.backbone.conv_stem.training
+    freeze_parts(model, freeze)
+    assert not any(p.requires_grad for p in model.backbone.parameters())
+    freeze_parts(model, {})
+    assert all(p.requires_grad for p in model.parameters())
 
 
 def test_kept_features_give_the_same_answers() -> None:
