@@ -33,7 +33,16 @@ from mtl.commands.command import Parser
 from mtl.errors import ConfigError
 from mtl.files import write_atomically
 from tune.charts import drawn
-from tune.compared import TRIALS, WAYS, Course, Way, drawn_courses, read_course, shares
+from tune.compared import (
+    TRIALS,
+    WAYS,
+    Course,
+    Way,
+    drawn_courses,
+    read_course,
+    shares,
+    shares_across,
+)
 from tune.config import SearchConfig
 from tune.search import SEARCH_FILE, check_folder, resolve, run_search
 
@@ -61,6 +70,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--asha-trials", type=int, help="trials of the ways that stop them early (2 x --trials)"
     )
+    made.add_argument(
+        "--ways",
+        type=lambda names: names.split(","),
+        default=[way.name for way in WAYS],
+        metavar="WAY,WAY",
+        help="those that are compared, chance always (all: %(default)s)",
+    )
     made.add_argument("--out", type=Path, default=Path("runs/search-benchmark"), help="folder")
     return made
 
@@ -69,7 +85,7 @@ def searches(options: argparse.Namespace) -> Iterator[tuple[Way, int, list[str]]
     """Each search: its way, its seed and its words for tune/search.py."""
     early = options.asha_trials or 2 * options.trials
     for seed in range(1, options.seeds + 1):
-        for way in WAYS:
+        for way in compared(options):
             name = f"{way.name}-{seed}"
             trials = early if "scheduler=asha" in way.words else options.trials
             resume = (options.out / name / SEARCH_FILE).is_file()
@@ -78,6 +94,11 @@ def searches(options: argparse.Namespace) -> Iterator[tuple[Way, int, list[str]]
                 f"seed={seed}", "reruns.top=0", "concurrent_trials=1", f"storage={options.out}",
                 f"name={name}", f"resume={str(resume).lower()}",
             ]  # fmt: skip
+
+
+def compared(options: argparse.Namespace) -> list[Way]:
+    """The ways that were asked for, and the one all are compared with."""
+    return [way for way in WAYS if way.name in (WAYS[0].name, *options.ways)]
 
 
 def check_options(options: argparse.Namespace) -> SearchConfig:
@@ -90,6 +111,12 @@ def check_options(options: argparse.Namespace) -> SearchConfig:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, got {value}.")
+    unknown = set(options.ways) - {way.name for way in WAYS}
+    if unknown:
+        raise ConfigError(
+            f"--ways: '{min(unknown)}' is no way of searching; there are "
+            f"{', '.join(way.name for way in WAYS)}."
+        )
     for word in options.words:
         key = word.split("=", 1)[0]
         if "=" in word and key.split(".")[0] in (*OURS, "trials"):
@@ -120,8 +147,9 @@ def compare(options: argparse.Namespace, at_end: ExitStack) -> None:
     sign = -1.0 if minimize else 1.0
     chart = drawn(drawn_courses(courses, sign, objective.value), 6.4, 3.6)
     write_atomically(options.out / "benchmark.svg", chart.encode())
-    write_atomically(options.out / "benchmark.json", json.dumps(_told(courses), indent=1).encode())
-    _show(courses, sign, objective.value, options.out)
+    told = json.dumps(_told(courses, compared(options)), indent=1)
+    write_atomically(options.out / "benchmark.json", told.encode())
+    _show(courses, compared(options), sign, objective.value, options.out)
 
 
 def is_done(words: Sequence[str], folder: Path) -> bool:
@@ -137,31 +165,42 @@ def is_done(words: Sequence[str], folder: Path) -> bool:
     return pyarrow.parquet.read_metadata(folder / TRIALS).num_rows >= search.trials
 
 
-def _told(courses: Sequence[Course]) -> dict[str, object]:
+def _told(courses: Sequence[Course], ways: Sequence[Way]) -> dict[str, object]:
     """Everything a reader needs to draw the chart anew; null: never reached."""
-    finite = {
-        way.name: {
-            seed: x if x < float("inf") else None for seed, x in shares(courses, way.name).items()
-        }
-        for way in WAYS
-    }
+
+    def finite(share: float) -> float | None:
+        return share if share < float("inf") else None
+
     return {
         "searches": [vars(course) for course in courses],
-        "share_of_random_epochs": finite,
+        "share_of_random_epochs": {
+            way.name: {seed: finite(x) for seed, x in shares(courses, way.name).items()}
+            for way in ways
+        },
+        "share_of_random_epochs_across_seeds": {
+            way.name: [finite(x) for x in shares_across(courses, way.name)] for way in ways
+        },
     }
 
 
-def _show(courses: Sequence[Course], sign: float, label: str, folder: Path) -> None:
+def _show(
+    courses: Sequence[Course], ways: Sequence[Way], sign: float, label: str, folder: Path
+) -> None:
     table = Table("way", f"best {label}, by seed", "epochs", "to reach random's best", "median")
-    for way in WAYS:
+    across = len({course.seed for course in courses}) > 1
+    if across:
+        table.add_column("other seeds' best, median")
+    for way in ways:
         mine = [course for course in courses if course.way == way.name]
         needed = list(shares(courses, way.name).values())
+        others = [_percent(statistics.median(shares_across(courses, way.name)))] if across else []
         table.add_row(
             way.name,
             ", ".join(f"{sign * max(course.values):.4f}" for course in mine),
             ", ".join(str(course.total) for course in mine),
             ", ".join(_percent(share) for share in needed),
             _percent(statistics.median(needed)),
+            *others,
         )
     console = Console(highlight=False)
     console.print(table)

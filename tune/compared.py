@@ -83,28 +83,52 @@ def read_course(folder: Path, way: str, seed: int, minimize: bool) -> Course:
 
 
 def shares(courses: Sequence[Course], way: str) -> dict[int, float]:
-    """Epochs a way needs for the baseline's best value over the baseline's epochs, by seed."""
-    base = {course.seed: course for course in courses if course.way == WAYS[0].name}
+    """Epochs a way needs for the baseline's best value over the baseline's epochs, by seed.
+
+    Searches of one seed try the same values by chance, so part of this may be the same luck.
+    """
+    base = _of_way(courses, WAYS[0].name)
     return {
-        course.seed: course.cost_of(max(base[course.seed].values)) / base[course.seed].total
-        for course in courses
-        if course.way == way
+        course.seed: _share(course, base[course.seed]) for course in _of_way(courses, way).values()
     }
+
+
+def shares_across(courses: Sequence[Course], way: str) -> list[float]:
+    """What `shares` says, for the best values that the baseline has with other seeds.
+
+    Such searches share no luck; one number for each pair of seeds.
+    """
+    return [
+        _share(course, base)
+        for course in _of_way(courses, way).values()
+        for base in _of_way(courses, WAYS[0].name).values()
+        if base.seed != course.seed
+    ]
+
+
+def _of_way(courses: Sequence[Course], way: str) -> dict[int, Course]:
+    return {course.seed: course for course in courses if course.way == way}
+
+
+def _share(course: Course, base: Course) -> float:
+    return course.cost_of(max(base.values)) / base.total
 
 
 def drawn_courses(courses: Sequence[Course], sign: float, label: str) -> Callable[[Axes], None]:
     """Best value so far over epochs: each search thin, the median of a way's searches thick.
 
     Args:
-        courses: of all ways and seeds.
+        courses: of all seeds.
         sign: -1 where the objective is minimised, else 1.
         label: of the objective.
     """
 
     def draw(axes: Axes) -> None:
         grid = np.arange(1, max(course.total for course in courses) + 1)
-        for way, color in zip(WAYS, COLORS, strict=False):
-            mine = [course for course in courses if course.way == way.name]
+        for way, color in zip(WAYS, COLORS, strict=True):
+            mine = list(_of_way(courses, way.name).values())
+            if not mine:
+                continue
             bests = np.array([course.best_at(grid) for course in mine])
             ends = min(course.total for course in mine)
             for best, course in zip(bests, mine, strict=True):

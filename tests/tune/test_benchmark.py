@@ -10,7 +10,7 @@ import pytest
 from mtl.errors import ConfigError
 from tests.tune.conftest import TINY
 from tests.tune.made import carry_on, study_of
-from tune.benchmark import OURS, is_done, main
+from tune.benchmark import OURS, is_done, main, parser, searches
 from tune.load import to_yaml
 from tune.results import write_trials
 
@@ -22,6 +22,7 @@ RUN = [word for word in TINY if word.split("=")[0].split(".")[0] not in OURS]
     [
         (["--seeds", "0"], "--seeds must be at least 1, got 0"),
         (["--asha-trials", "-2"], "--asha-trials must be at least 1, got -2"),
+        (["--ways", "random,tpe,grid"], "--ways: 'grid' is no way of searching; there are random"),
         (["sampler=tpe"], "sampler= is set by the comparison itself"),
         (["trials=3"], "trials= is set by the comparison itself"),
         (["objectives=[{value: iou}, {value: ao}]", "scheduler=none"], "scheduler= is set by"),
@@ -62,6 +63,13 @@ def test_a_search_is_done_when_it_has_all_the_trials_and_is_the_same(tmp_path: P
     assert not is_done([*words, "trials=2"], study.folder)
     with pytest.raises(ConfigError, match="was started with another sampler"):
         is_done([*words, "trials=1", "sampler=random"], study.folder)
+
+
+def test_fewer_ways_are_compared_with_chance_all_the_same() -> None:
+    options = parser().parse_args(["demo", "--ways", "tpe_asha", "--seeds", "2"])
+    assert [(way.name, seed) for way, seed, _ in searches(options)] == [
+        *(("random", 1), ("tpe_asha", 1), ("random", 2), ("tpe_asha", 2))
+    ]
 
 
 @pytest.mark.ray

@@ -10,7 +10,7 @@ import pytest
 from mtl.errors import DataError
 from tests.tune.made import carry_on, study_of
 from tune.charts import drawn
-from tune.compared import WAYS, Course, drawn_courses, read_course, shares
+from tune.compared import WAYS, Course, drawn_courses, read_course, shares, shares_across
 from tune.results import write_trials
 
 
@@ -60,6 +60,18 @@ def test_a_share_is_the_cost_of_reaching_what_chance_reached() -> None:
     assert shares([random, fast, slow], "random") == {1: 0.5}
 
 
+def test_across_seeds_a_search_is_compared_with_every_other_seed_of_chance() -> None:
+    courses = [
+        course("random", [6, 12], [0.3, 0.6], 12, seed=1),
+        course("random", [6, 12], [0.4, 0.2], 12, seed=2),
+        course("random", [6, 12], [0.5, 0.9], 12, seed=3),
+        course("tpe_asha", [3, 6], [0.4, 0.7], 6, seed=1),
+        course("tpe_asha", [3, 6], [0.6, 0.7], 6, seed=2),
+    ]
+    assert shares_across(courses, "tpe_asha") == [3 / 12, np.inf, 3 / 12, np.inf]
+    assert shares_across(courses[:1] + courses[3:4], "tpe_asha") == []
+
+
 def test_the_best_so_far_is_unknown_until_a_trial_finishes() -> None:
     best = course("random", [6, 12], [0.3, 0.2], 12).best_at(np.array([5, 6, 11, 12, 30]))
     np.testing.assert_array_equal(best, [np.nan, 0.3, 0.3, 0.3, 0.3])
@@ -74,3 +86,6 @@ def test_the_chart_names_every_way(sign: float) -> None:
     ]
     chart = drawn(drawn_courses(courses, sign, "iou"))
     assert all(f">{way.name}<" in chart for way in WAYS)
+    fewer = drawn(drawn_courses([c for c in courses if c.way != "tpe"], sign, "iou"))
+    assert ">tpe_asha<" in fewer
+    assert ">tpe<" not in fewer
