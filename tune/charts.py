@@ -19,6 +19,8 @@ from mtl.report.curves import FAINT, INK, STYLE
 
 SEA, SAND, GRASS = "#14639e", "#d0812a", "#3b8c5a"
 COLORS = colormaps["viridis"]
+WIDE = 1000.0
+"""Ratio of a logarithmic axis' ends from which on it has room for powers of ten only."""
 
 
 class Axis(NamedTuple):
@@ -189,7 +191,8 @@ def slice_of(
         )  # fmt: skip
         if numbers and log:
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 3.0)))
+            wide = max(xs, default=1.0) > WIDE * min(xs, default=1.0)
+            axes.xaxis.set_major_locator(LogLocator(10, subs=(1.0,) if wide else (1.0, 3.0)))
             axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_formatter(NullFormatter())
         if not numbers:
