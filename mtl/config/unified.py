@@ -91,6 +91,9 @@ class BoxDecodingConfig(Config):
     """Whether a box can suppress one of another class."""
     nms_iou: Ratio = 0.5
     """A box is suppressed by a better one that overlaps it by more than this."""
+    voting_iou: Annotated[Ratio, Field(gt=0)] | None = None
+    """A kept box is moved to the mean, weighted by score, of those that could have suppressed it or
+    been suppressed by it and overlap it by at least this; none: it stays."""
     threshold: Ratio = 0.0
     """Boxes whose confidence or score is below this are dropped."""
     max_boxes: PositiveInt | None = None

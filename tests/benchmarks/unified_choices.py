@@ -72,6 +72,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "class score: softmax of sigmoids": (ALONE, "model.boxes.class_score=softmax_of_sigmoids"),
     "head: 64 channels a group, boxes alone": (ALONE, "model.head.group_width=64"),
     "suppression: across classes": (ALONE, "model.boxes.nms=class_agnostic"),
+    "suppression: without a vote": (ALONE, "model.boxes.voting_iou=null"),
     "detection loss over: cells": (ALONE, "loss.detection.divide_by=cells"),
     "unified_plus, no teachers": (PLAIN,),
     "image classes: thresholded pooling": (

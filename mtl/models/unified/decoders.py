@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import nms
+from torchvision.ops import box_iou, nms
 
 from mtl.config.unified import BoxDecodingConfig, PoolingConfig, UnifiedConfig
 from mtl.models.unified.grid import DetectionGrid
@@ -31,7 +31,8 @@ def decode_boxes(
 
     A cell's class is its best one; score = confidence * class score. Boxes below the threshold are
     dropped, corners are clamped to the first and last pixel, and worse boxes that overlap a better
-    one are suppressed. Of equal scores the earlier cell's comes first, row by row.
+    one are suppressed, after a vote on where it is if so configured. Of equal scores the earlier
+    cell's comes first, row by row.
 
     Args:
         grid: of B images.
@@ -67,7 +68,24 @@ def suppress(candidates: Boxes, config: BoxDecodingConfig) -> Boxes:
     else:
         kept = _per_class(candidates, config.nms_iou)
     kept = kept[: config.max_boxes]
-    return Boxes(*(values[kept] for values in candidates))
+    best = Boxes(*(values[kept] for values in candidates))
+    if config.voting_iou is None:
+        return best
+    return best._replace(boxes_xyxy=_voted(best, candidates, config, config.voting_iou))
+
+
+def _voted(best: Boxes, candidates: Boxes, config: BoxDecodingConfig, least_iou: float) -> Tensor:
+    """(N, 4) where all boxes of an object together say it is (Gidaris and Komodakis, ICCV 2015).
+
+    A box that nothing overlaps, not even itself because it has no area, stays.
+    """
+    votes = box_iou(best.boxes_xyxy, candidates.boxes_xyxy) >= least_iou  # (N, candidates)
+    if config.nms == "per_class":
+        votes &= best.labels[:, None] == candidates.labels
+    weights = votes * candidates.scores
+    total = weights.sum(dim=1, keepdim=True)
+    mean = weights @ candidates.boxes_xyxy / total
+    return torch.where(total > 0, mean, best.boxes_xyxy)
 
 
 def decode_segmentation(seg_raw: Tensor, size: tuple[int, int]) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mtl.config.unified import BoxDecodingConfig, PoolingConfig
-from mtl.models.unified.decoders import Boxes, decode_boxes, pool_classes
+from mtl.models.unified.decoders import Boxes, decode_boxes, pool_classes, suppress
 from mtl.models.unified.grid import DetectionGrid
 
 SIZE = (96, 128)
@@ -72,9 +72,24 @@ def loop(grid: DetectionGrid, image: int, config: BoxDecodingConfig) -> Boxes:
         rivals = (c for c, _, other in kept if config.nms == "class_agnostic" or other == label)
         if all(not overlap(corners, rival) > config.nms_iou for rival in rivals):
             kept.append((corners, score, label))
-    kept = kept[: config.max_boxes]
+    kept = [
+        (voted(corners, label, found, config), score, label)
+        for corners, score, label in kept[: config.max_boxes]
+    ]
     boxes, scores, labels = zip(*kept, strict=True)
     return Boxes(torch.stack(boxes), torch.stack(scores), torch.tensor(labels))
+
+
+def voted(corners: Tensor, label: int, found: list[Any], config: BoxDecodingConfig) -> Tensor:
+    """The definition: the mean of the boxes that overlap one, each as often as its score says."""
+    if config.voting_iou is None:
+        return corners
+    total, weight = torch.zeros(4), torch.zeros(())
+    for other, score, other_label in found:
+        rival = config.nms == "class_agnostic" or other_label == label
+        if rival and overlap(corners, other) >= config.voting_iou:
+            total, weight = total + score * other, weight + score
+    return total / weight if weight > 0 else corners
 
 
 @pytest.mark.parametrize(
@@ -89,6 +104,8 @@ def loop(grid: DetectionGrid, image: int, config: BoxDecodingConfig) -> Boxes:
         {"nms_iou": 0.1, "nms": "per_class", "class_score": "sigmoid"},
         {"center_span": 2.0},
         {"max_boxes": 7},
+        {"voting_iou": 0.4},
+        {"voting_iou": 0.3, "nms": "per_class", "max_boxes": 7},
     ],
     ids=str,
 )
@@ -108,6 +125,16 @@ def test_an_image_in_which_nothing_reaches_the_threshold_has_no_boxes() -> None:
         for boxes in decode_boxes(random_grid(), SIZE, config):
             assert boxes.boxes_xyxy.shape == (0, 4)
             assert boxes.labels.dtype == torch.int64
+
+
+def test_a_box_without_area_or_score_stays_where_it_is_after_a_vote() -> None:
+    config = BoxDecodingConfig(voting_iou=0.4, nms="per_class")
+    candidates = Boxes(
+        torch.tensor([[4.0, 4.0, 4.0, 9.0], [10.0, 10.0, 20.0, 20.0]]),
+        torch.tensor([0.5, 0.0]),
+        torch.tensor([0, 1]),
+    )
+    assert torch.equal(suppress(candidates, config).boxes_xyxy, candidates.boxes_xyxy)
 
 
 def test_published_class_scores_of_ten_classes_hardly_differ() -> None:
