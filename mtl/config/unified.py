@@ -178,6 +178,9 @@ class DetectionLossConfig(Config):
     """Loss of coordinates: squared error in the cell's terms, or 1 - GIoU or CIoU of the boxes."""
     box_weight: NonNegativeFloat = 5.0
     """Weight of the coordinates."""
+    l1_weight: NonNegativeFloat = 0.0
+    """Weight of the absolute errors of the centre, in cells, and of the sides' logarithms. Their
+    gradient does not fade where a box hardly overlaps its object, as that of an overlap does."""
     confidence: Literal["squared", "binary_cross_entropy", "focal"] = "squared"
     """Loss of confidences."""
     confidence_target: Literal["one", "iou"] = "one"

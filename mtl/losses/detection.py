@@ -67,8 +67,11 @@ def detection_loss(
         config,
     )
     has_object = taken.any(dim=1)
+    box = config.box_weight * _box_loss(grid, truth, taken, config, center_span)
+    if config.l1_weight:
+        box = box + config.l1_weight * _l1_loss(grid, truth, taken, center_span)
     return DetectionTerms(
-        config.box_weight * _box_loss(grid, truth, taken, config, center_span) / count,
+        box / count,
         (confidence * taken).sum() / count,
         config.no_object_weight * (confidence * ~taken).sum() / count,
         (_class_loss(grid, target.classes, config) * has_object).sum() / count,
@@ -91,6 +94,15 @@ def _box_loss(
     true = boxes_of_cells(truth, center_span)[taken]
     overlap = generalized_box_iou_loss if config.box == "giou" else complete_box_iou_loss
     return overlap(predicted, true, reduction="sum")
+
+
+def _l1_loss(grid: DetectionGrid, truth: Tensor, taken: Tensor, center_span: float) -> Tensor:
+    """Sum over the slots that learn an object."""
+    slots = taken.shape[1]
+    center = center_span * (grid.coordinates[:, :slots, :2] - truth[:, :, :2])
+    true_sides = torch.where(taken[:, :, None], truth[:, :, 2:], 1.0)
+    sides = grid.log_sides[:, :slots] - 2 * true_sides.log()
+    return (torch.cat([center, sides], dim=2).abs().sum(dim=2) * taken).sum()
 
 
 def _confidence_target(

@@ -27,6 +27,7 @@ ALTERNATIVES: list[dict[str, Any]] = [
     {"slots": "all", "assignment": "center_sampling"},
     {"box": "giou"},
     {"box": "ciou"},
+    {"box": "ciou", "l1_weight": 1.0},
     {"confidence": "binary_cross_entropy"},
     {"confidence": "focal", "divide_by": "objects"},
     {"classes": "binary_cross_entropy"},
@@ -125,3 +126,32 @@ def test_weights_scale_their_terms() -> None:
     changed, _ = loss_of(raw_of(), box_weight=10.0, no_object_weight=0.5)
     ratios = [float(b / a) for a, b in zip(plain, changed, strict=True)]
     assert ratios == pytest.approx([2.0, 1.0, 0.5, 1.0])
+
+
+def test_absolute_errors_are_of_the_centre_in_cells_and_of_the_sides_logarithms() -> None:
+    raw = torch.zeros(2, 13, 4, 4)  # centres in the middle of their cell, sides a quarter
+    errors = [
+        abs(20.0 / 16 - 1.5) + abs(20.0 / 16 - 1.5) + math.log(20 / 16) + 0.0,
+        abs(45.0 / 16 - 2.5) + abs(50.0 / 16 - 3.5) + math.log(16 / 10) + math.log(16 / 12),
+    ]
+    without, _ = loss_of(raw, box="ciou")
+    with_l1, _ = loss_of(raw, box="ciou", l1_weight=0.5)
+    assert float(with_l1.box - without.box) == pytest.approx(0.5 * sum(errors) / 32, rel=1e-4)
+
+
+def test_a_box_far_too_large_is_drawn_to_a_small_object_by_its_absolute_errors() -> None:
+    small = Objects(torch.tensor([[30.0, 30.0, 2.0, 2.0]]), torch.tensor([1]), torch.tensor([0]))
+    slopes = []
+    for l1_weight in (0.0, 1.0):
+        raw = raw_of().requires_grad_()
+        loss_of(raw, small, box="ciou", box_weight=1.0, l1_weight=l1_weight)[0].box.backward()
+        assert raw.grad is not None
+        slopes.append(float(raw.grad[0, 2:4].abs().max()))
+    assert slopes[1] > 3 * slopes[0]
+
+
+def test_sides_that_vanish_have_finite_absolute_errors() -> None:
+    raw = torch.full((2, 13, 4, 4), -200.0, requires_grad=True)
+    loss_of(raw, l1_weight=1.0)[0].box.backward()
+    assert raw.grad is not None
+    assert raw.grad.isfinite().all()

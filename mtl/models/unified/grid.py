@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtl.geometry.boxes import cxcywh_to_xyxy
@@ -30,6 +31,11 @@ class DetectionGrid(NamedTuple):
     def coordinates(self) -> Tensor:
         """(B, n, 4, h, w) x, y, sqrt_w, sqrt_h as the network gives them."""
         return self._slots(self.values)[:, :, :4]
+
+    @property
+    def log_sides(self) -> Tensor:
+        """(B, n, 2, h, w) logarithms of width and height over the sides of the image."""
+        return 2 * F.logsigmoid(self._slots(self.logits)[:, :, 2:4])
 
     @property
     def confidence(self) -> Tensor:
