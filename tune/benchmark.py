@@ -39,6 +39,7 @@ from tune.compared import (
     Course,
     Way,
     drawn_courses,
+    of_way,
     read_course,
     shares,
     shares_across,
@@ -191,7 +192,7 @@ def _show(
     if across:
         table.add_column("other seeds' best, median")
     for way in ways:
-        mine = [course for course in courses if course.way == way.name]
+        mine = of_way(courses, way.name).values()
         needed = list(shares(courses, way.name).values())
         others = [_percent(statistics.median(shares_across(courses, way.name)))] if across else []
         table.add_row(

@@ -87,9 +87,9 @@ def shares(courses: Sequence[Course], way: str) -> dict[int, float]:
 
     Searches of one seed try the same values by chance, so part of this may be the same luck.
     """
-    base = _of_way(courses, WAYS[0].name)
+    base = of_way(courses, WAYS[0].name)
     return {
-        course.seed: _share(course, base[course.seed]) for course in _of_way(courses, way).values()
+        course.seed: _share(course, base[course.seed]) for course in of_way(courses, way).values()
     }
 
 
@@ -100,13 +100,14 @@ def shares_across(courses: Sequence[Course], way: str) -> list[float]:
     """
     return [
         _share(course, base)
-        for course in _of_way(courses, way).values()
-        for base in _of_way(courses, WAYS[0].name).values()
+        for course in of_way(courses, way).values()
+        for base in of_way(courses, WAYS[0].name).values()
         if base.seed != course.seed
     ]
 
 
-def _of_way(courses: Sequence[Course], way: str) -> dict[int, Course]:
+def of_way(courses: Sequence[Course], way: str) -> dict[int, Course]:
+    """A way's courses by their seed."""
     return {course.seed: course for course in courses if course.way == way}
 
 
@@ -126,7 +127,7 @@ def drawn_courses(courses: Sequence[Course], sign: float, label: str) -> Callabl
     def draw(axes: Axes) -> None:
         grid = np.arange(1, max(course.total for course in courses) + 1)
         for way, color in zip(WAYS, COLORS, strict=True):
-            mine = list(_of_way(courses, way.name).values())
+            mine = list(of_way(courses, way.name).values())
             if not mine:
                 continue
             bests = np.array([course.best_at(grid) for course in mine])
