@@ -15,6 +15,9 @@ from mtl.losses.assignment import Assignment
 from mtl.losses.counts import MeanCount, own_count
 from mtl.models.unified.grid import DetectionGrid, boxes_of_cells
 
+LEAST_ROOT = 1e-3
+"""Root of the least side that overlaps are learned of, over the side of the image."""
+
 
 class DetectionTerms(NamedTuple):
     """Parts of the detection loss, each already weighted and divided."""
@@ -90,10 +93,16 @@ def _box_loss(
     if config.box == "squared":
         error = (grid.coordinates[:, :slots] - truth).square().sum(dim=2)
         return (error * taken).sum()
-    predicted = grid.boxes_xyxy(center_span)[:, :slots][taken]
-    true = boxes_of_cells(truth, center_span)[taken]
+    predicted = boxes_of_cells(_with_sides(grid.coordinates[:, :slots]), center_span)[taken]
+    true = boxes_of_cells(_with_sides(truth), center_span)[taken]
     overlap = generalized_box_iou_loss if config.box == "giou" else complete_box_iou_loss
     return overlap(predicted, true, reduction="sum")
+
+
+def _with_sides(coordinates: Tensor) -> Tensor:
+    """Coordinates whose sides do not vanish in corners: no overlap of nothing has a gradient."""
+    center, root = coordinates.split(2, dim=2)
+    return torch.cat([center, root.clamp(min=LEAST_ROOT)], dim=2)
 
 
 def _l1_loss(grid: DetectionGrid, truth: Tensor, taken: Tensor, center_span: float) -> Tensor:

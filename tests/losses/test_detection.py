@@ -150,8 +150,23 @@ def test_a_box_far_too_large_is_drawn_to_a_small_object_by_its_absolute_errors()
     assert slopes[1] > 3 * slopes[0]
 
 
-def test_sides_that_vanish_have_finite_absolute_errors() -> None:
-    raw = torch.full((2, 13, 4, 4), -200.0, requires_grad=True)
-    loss_of(raw, l1_weight=1.0)[0].box.backward()
+@pytest.mark.parametrize("box", ["squared", "giou", "ciou"])
+@pytest.mark.parametrize("sides", [(2, 3), (2,), (3,)])
+def test_sides_that_vanish_have_finite_errors(box: str, sides: tuple[int, ...]) -> None:
+    raw = raw_of()
+    raw[:, [*sides, *(side + 5 for side in sides)]] = -12.0
+    raw.requires_grad_()
+    terms, _ = loss_of(raw, box=box, l1_weight=1.0, slots="all")
+    terms.box.backward()
+    assert terms.box.isfinite()
+    assert raw.grad is not None
+    assert raw.grad.isfinite().all()
+
+
+def test_an_object_without_area_has_a_finite_loss() -> None:
+    flat = Objects(torch.tensor([[30.0, 30.0, 0.0, 0.0]]), torch.tensor([1]), torch.tensor([0]))
+    raw = raw_of().requires_grad_()
+    terms, _ = loss_of(raw, flat, box="ciou", l1_weight=1.0)
+    terms.box.backward()
     assert raw.grad is not None
     assert raw.grad.isfinite().all()
