@@ -84,7 +84,8 @@ def _voted(best: Boxes, candidates: Boxes, config: BoxDecodingConfig, least_iou:
         votes &= best.labels[:, None] == candidates.labels
     weights = votes * candidates.scores
     total = weights.sum(dim=1, keepdim=True)
-    mean = weights @ candidates.boxes_xyxy / total
+    with torch.autocast(weights.device.type, enabled=False):  # would round pixels to two digits
+        mean = weights @ candidates.boxes_xyxy / total
     return torch.where(total > 0, mean, best.boxes_xyxy)
 
 

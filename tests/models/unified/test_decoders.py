@@ -137,6 +137,14 @@ def test_a_box_without_area_or_score_stays_where_it_is_after_a_vote() -> None:
     assert torch.equal(suppress(candidates, config).boxes_xyxy, candidates.boxes_xyxy)
 
 
+def test_a_vote_is_not_rounded_where_training_is() -> None:
+    config, grid = BoxDecodingConfig(voting_iou=0.4), random_grid()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = decode_boxes(grid, SIZE, config)
+    for one, other in zip(rounded, decode_boxes(grid, SIZE, config), strict=True):
+        assert torch.equal(one.boxes_xyxy, other.boxes_xyxy)
+
+
 def test_published_class_scores_of_ten_classes_hardly_differ() -> None:
     raw = torch.zeros(1, 15, 1, 1)
     raw[:, 4] = 100.0  # confidence 1
