@@ -9,6 +9,7 @@ import torch
 
 from cluster.pool import Work, spread
 from mtl.config.schema import ClusterConfig
+from mtl.cpu import set_up_cpu
 from mtl.data.unified.build import local_unified_index
 from mtl.families.unified_answering import Answering, Answers
 from mtl.families.unified_evaluation.plan import Ask, Item, Plan
@@ -20,7 +21,7 @@ class ImageAnswerer:
     """Answers blocks of images with the models of a plan, the last one kept open."""
 
     def __init__(self, plan: Plan, num_threads: int) -> None:
-        torch.set_num_threads(num_threads)
+        set_up_cpu(num_threads)
         self._plan = plan
         self._device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
         self._index = local_unified_index(plan.data, plan.index)

@@ -13,6 +13,7 @@ from mtl.benchmark.entrants import Entrant
 from mtl.benchmark.plan import Execute, Item, Outcome, Plan
 from mtl.benchmark.run import attempt
 from mtl.config.schema import ClusterConfig, DataConfig
+from mtl.cpu import set_up_cpu
 from mtl.data.frame_index import Sequence
 from mtl.data.synthetic import embedded_dataset
 from mtl.evaluation.one_pass import OnlineTracker
@@ -32,7 +33,7 @@ class SequenceTracker:
     """Tracks sequences with trackers that it opens when they are first needed."""
 
     def __init__(self, shared: Shared, num_threads: int) -> None:
-        torch.set_num_threads(num_threads)
+        set_up_cpu(num_threads)
         self._shared = shared
         self._device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
         self._trackers: dict[int, OnlineTracker] = {}

@@ -23,6 +23,7 @@ from cluster.reporter import Keep, RunReporter, keep_in_ray_train
 from cluster.run_log import RunLog
 from cluster.stopping import StopAsked
 from mtl.config.schema import RunConfig
+from mtl.cpu import set_up_cpu
 from mtl.errors import ConfigError, StoppedError
 from mtl.families import Family, Indices, family_of
 from mtl.models.model_file import load_model
@@ -126,7 +127,7 @@ def carry_out(
         StoppedError: a process was asked to stop; the state is kept.
     """
     rank = world()[0]
-    torch.set_num_threads(config.training.num_threads or config.cluster.cpus_per_worker)
+    set_up_cpu(config.training.num_threads or config.cluster.cpus_per_worker)
     family = family_of(config)
     task = family.task(indices, device)
     seed_weights(config.seed)

@@ -11,6 +11,7 @@ from mtl.benchmark.entrants import Entrant
 from mtl.benchmark.folder import EvaluationFolder
 from mtl.benchmark.following import Followed, follow, score
 from mtl.benchmark.plan import Execute, Item, Outcome, Plan, check_plan
+from mtl.cpu import set_up_cpu
 from mtl.data.frame_index import Sequence
 from mtl.errors import DataError, MtlError
 from mtl.evaluation.condition_results import PredictedConditions
@@ -85,7 +86,7 @@ def in_this_process(device: torch.device, num_threads: int = 1) -> Execute:
     """
 
     def execute(plan: Plan, items: list[Item]) -> Iterator[Outcome]:
-        torch.set_num_threads(num_threads)
+        set_up_cpu(num_threads)
         trackers: dict[int, OnlineTracker] = {}
         for item in items:
             entrant = plan.entrants[item.entrant]

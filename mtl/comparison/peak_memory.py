@@ -17,6 +17,7 @@ from mtl.comparison.work import WORKS
 from mtl.config.load import validate
 from mtl.config.schema import TrackerRunConfig
 from mtl.config.tracker_run import as_tracker
+from mtl.cpu import set_up_cpu
 from mtl.errors import ResourceError
 
 CALLS = 2
@@ -50,7 +51,7 @@ def peak_memory(config: TrackerRunConfig, work: str, device: torch.device) -> in
 
 
 def _main() -> None:
-    torch.set_num_threads(int(sys.argv[1]))
+    set_up_cpu(int(sys.argv[1]))
     order = json.load(sys.stdin)
     device = torch.device(order["device"])
     config = validate(order["config"], "the comparison's config")

@@ -9,6 +9,7 @@ import torch
 
 from mtl.benchmark.run import Progress
 from mtl.config.unified import UNIFIED_TASKS, UnifiedTaskName
+from mtl.cpu import set_up_cpu
 from mtl.data.unified.build import local_unified_index
 from mtl.data.unified.index import UnifiedIndex
 from mtl.evaluation.unified.measured import Measured, difference
@@ -86,7 +87,7 @@ def in_this_process(device: torch.device, num_threads: int) -> Ask:
     """
 
     def ask(plan: Plan, items: list[Item]) -> Iterator[tuple[Item, Answers]]:
-        torch.set_num_threads(num_threads)
+        set_up_cpu(num_threads)
         index = local_unified_index(plan.data, plan.index)
         ready: dict[int, Answering] = {}
         for item in items:
