@@ -27,9 +27,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from mtl.config.load import load
 from mtl.config.unified import UNIFIED_TASKS
 from mtl.config.unified_run import UnifiedRunConfig
+from mtl.cpu import set_up_cpu
 from mtl.data.unified.index import UnifiedIndex
 from mtl.losses.weighting import LossGroups
 from mtl.models.build import build_model
+from mtl.models.weights.start import start_from
 from mtl.tasks.task import Batch, Moment
 from mtl.tasks.teachers import Teachers, joint_lessons
 from mtl.tasks.unified import UnifiedTask
@@ -93,6 +95,8 @@ def step_of(config: UnifiedRunConfig, size: int, batch_size: int) -> Callable[[]
     """One optimiser step of a config, to be called again and again."""
     task = NoiseTask(config)
     model = task.build_model()
+    if config.model.init is not None:
+        start_from(model, Path(config.model.init))
     (stage,) = config.running_stages.values()
     task.set_mode(model, stage)
     optimizer = build_optimizer(task.parameter_groups(model, stage), config.optimizer)
@@ -145,7 +149,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--keys", nargs="*", default=[], help="key=value words for every row")
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    set_up_cpu(1)
     rows = rows_of(options.presets, options.keys)
     steps = {name: step_of(row, options.size, options.batch) for name, row in rows.items()}
     for step in steps.values():

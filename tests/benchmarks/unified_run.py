@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mtl.config.load import load
 from mtl.config.schema import RunConfig
+from mtl.cpu import set_up_cpu
 from mtl.data.clips import collate
 from mtl.families import Indices, family_of
 from mtl.tasks.task import Batch
@@ -154,6 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     given = load(options.words[0], options.words[1:])
     config = family_of(given).prepared()
+    set_up_cpu(config.training.num_threads or config.cluster.cpus_per_worker)
     start = time.monotonic()
     for teacher in family_of(config).first():
         if options.teacher not in (None, teacher.name):
