@@ -104,7 +104,8 @@ class TrainingConfig(Config):
     samples_per_epoch: PositiveInt = 60_000
     """Training clips in an epoch."""
     val_samples: NonNegativeInt = 1_000
-    """Validation clips after each epoch, the same ones every time; 0 leaves validation out."""
+    """Validation clips after each epoch, the same ones every time; of the unified model the images
+    of each set, spread over one that has more; 0 leaves validation out."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Arithmetic of the forward pass; weights and losses stay fp32."""
     log_every: PositiveInt = 10

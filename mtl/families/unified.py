@@ -18,6 +18,7 @@ from mtl.data.storage import absolute, join
 from mtl.data.unified.build import build_unified_index, local_unified_index
 from mtl.data.unified.index import UnifiedIndex
 from mtl.data.unified.sampler import UnifiedSampler
+from mtl.data.unified.spread import spread_rows
 from mtl.errors import CheckpointError, ConfigError
 from mtl.evaluation.unified.per_image import bad_and_good
 from mtl.evaluation.unified.result import MAIN_METRIC
@@ -99,7 +100,7 @@ class UnifiedFamily:
         return config.model_copy(update={"teachers": config.teachers.model_copy(update=places)})
 
     def indices(self) -> Indices:
-        """See `Family.indices`."""
+        """See `Family.indices`; of a longer set, val has `training.val_samples` images."""
         config = self.config
         train = self._index("train")
         for key, size, tasks in self._batches():
@@ -110,10 +111,11 @@ class UnifiedFamily:
                         f"{key} {size} is larger than the {count} training images of {task}; "
                         "lower it."
                     )
-        val = self._index("val") if config.training.val_samples else None
+        whole = self._index("val") if config.training.val_samples else None
+        val = None if whole is None else self._looked_at(whole)
         final: dict[str, Any] = {}
         for split in config.evaluation.splits:
-            final[split] = val if split == "val" and val else self._index(split)
+            final[split] = whole if split == "val" and whole else self._index(split)
         for other in (*final.values(), *([] if val is None else [val])):
             other.require_classes(train.class_names, "the training split")
         for task, place in self._given_teachers().items():
@@ -150,9 +152,8 @@ class UnifiedFamily:
         )
 
     def val_samples(self, index: UnifiedIndex) -> int:
-        """See `Family.val_samples`: every image of every set, within `training.val_samples`."""
-        longest = max(index.lengths[task] for task in self.config.validated)
-        return min(longest, self.config.training.val_samples)
+        """See `Family.val_samples`: every image of every set that `indices` left in it."""
+        return max(index.lengths[task] for task in self.config.validated)
 
     def size(self, index: UnifiedIndex) -> str:
         """See `Family.size`."""
@@ -248,6 +249,12 @@ class UnifiedFamily:
                 f"{' without background' if merged else ''}, got {wrong.got}; set it."
             )
         return index
+
+    def _looked_at(self, whole: UnifiedIndex) -> UnifiedIndex:
+        """What validations look at of a split."""
+        most = self.config.training.val_samples
+        longer = {task: count for task, count in whole.lengths.items() if count > most}
+        return whole.take({task: spread_rows(count, most) for task, count in longer.items()})
 
     def _batches(self) -> list[tuple[str, int, tuple[UnifiedTaskName, ...]]]:
         """Key and size of each batch that the run draws, and the tasks whose images fill it."""

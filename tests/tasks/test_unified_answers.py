@@ -100,6 +100,17 @@ def test_images_that_were_not_looked_at_count_neither_way(config: UnifiedRunConf
         assert metrics[name].value == pytest.approx(1.0), name
 
 
+def test_a_short_validation_is_held_against_what_it_looked_at(config: UnifiedRunConfig) -> None:
+    training = config.training.model_copy(update={"val_samples": 2})
+    short = config.model_copy(update={"training": training})
+    sums = asked(short, 0, 1)
+    assert {task: len(values) for task, values in sums.items()} == {"det": 2, "seg": 2, "cls": 2}
+    assert sums["cls"].tolist() == [1, 2]  # one of each class, which follow each other in the set
+    metrics = answers_of(short).metrics(sums, resamples=0)
+    for name in ("map", "miou", "top1"):
+        assert metrics[name].value == pytest.approx(1.0), name
+
+
 def test_an_image_with_no_box_found_was_looked_at(config: UnifiedRunConfig) -> None:
     whole = asked(config, 0, 1, 2, 3)
     blind = whole["det"].copy()
