@@ -14,7 +14,13 @@ from torch import Tensor
 
 from mtl.config.unified import UNIFIED_TASKS, UnifiedConfig, UnifiedTaskName
 from mtl.data.unified.index import UnifiedIndex
-from mtl.evaluation.unified.boxes import TrueBoxes, as_rows, from_rows, place_rows
+from mtl.evaluation.unified.boxes import (
+    MAX_DETECTIONS,
+    TrueBoxes,
+    as_rows,
+    from_rows,
+    place_rows,
+)
 from mtl.evaluation.unified.classification import classification_metrics
 from mtl.evaluation.unified.detection import detection_metrics
 from mtl.evaluation.unified.measured import Measured
@@ -28,6 +34,7 @@ from mtl.geometry.letterbox import Letterbox
 from mtl.models.unified.decoders import (
     decode_boxes,
     decode_segmentation,
+    most_boxes,
     pool_classes,
     segmentation_size,
 )
@@ -81,8 +88,9 @@ class UnifiedAnswers:
             batch: of the split's evaluation sampler.
 
         Returns:
-            det (B, 100 C, 6) boxes in pixels of the image, score `NO_BOX` behind them; seg
-            (B, C, C) counts of true and said class; cls (B,) said class + 1.
+            det (B, R, 6) boxes in pixels of the image, score `NO_BOX` behind them, R the most that
+            can be found and count; seg (B, C, C) counts of true and said class; cls (B,) said
+            class + 1.
         """
         makers = {"det": self._boxes, "seg": self._pixels, "cls": self._classes}
         return makers[task](output, batch, _images(batch, task))
@@ -102,7 +110,7 @@ class UnifiedAnswers:
         metrics: dict[str, Measured] = {}
         det, seg, cls = self._index.det, self._index.seg, self._index.cls
         if det is not None and "det" in statistics:
-            seen = statistics["det"][..., 4].any(axis=1)
+            seen = statistics["det"][..., 4:].any(axis=(1, 2))  # all its scores may be 0
             looked_at = det.take(np.flatnonzero(seen))
             truth = TrueBoxes(
                 looked_at.boxes_xywh, looked_at.classes, looked_at.box_images, looked_at.crowd
@@ -124,6 +132,8 @@ class UnifiedAnswers:
         grid = DetectionGrid.of_raw(output.det_raw.float(), self._model.num_boxes)
         side = self._sides["det"]
         decoded = decode_boxes(grid, (side, side), self._model.boxes)
+        num_classes = len(self._index.det.class_names)
+        num_rows = min(most_boxes(grid, self._model.boxes), MAX_DETECTIONS * num_classes)
         rows = []
         for boxes, image in zip(decoded, images.tolist(), strict=True):
             corners = boxes.boxes_xyxy.double().cpu()
@@ -133,7 +143,7 @@ class UnifiedAnswers:
                 place = Letterbox.of(width, height, side)
                 xywh = torch.from_numpy(place.to_image(xywh.numpy()))
             scores, labels = boxes.scores.double().cpu(), boxes.labels.cpu()
-            rows.append(as_rows(xywh, scores, labels, len(self._index.det.class_names)))
+            rows.append(as_rows(xywh, scores, labels, num_classes, num_rows))
         placed = torch.stack(rows)
         placed[..., 4].masked_fill_(placed[..., 5] == 0, NO_BOX)
         return placed.to(images.device)

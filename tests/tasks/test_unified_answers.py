@@ -111,6 +111,34 @@ def test_a_short_validation_is_held_against_what_it_looked_at(config: UnifiedRun
         assert metrics[name].value == pytest.approx(1.0), name
 
 
+@pytest.mark.parametrize(("most", "rows"), [(None, 32), (3, 3), (400, 32)])
+def test_no_more_rows_are_kept_than_boxes_can_be_found(
+    config: UnifiedRunConfig, most: int | None, rows: int
+) -> None:
+    """Of 100 for each of three classes: 4 x 4 cells have two boxes each."""
+    boxes = config.model.boxes.model_copy(update={"max_boxes": most})
+    model = config.model.model_copy(update={"boxes": boxes})
+    short = config.model_copy(update={"model": model})
+    sums = asked(short, 0, 1, 2, 3)["det"]
+    assert sums.shape == (4, rows, 6)
+    behind = np.zeros((4, 300 - rows, 6))
+    behind[..., 4] = -1.0
+    answers = answers_of(short)
+    found = answers.metrics({"det": sums}, resamples=20)
+    wanted = answers.metrics({"det": np.concatenate([sums, behind], axis=1)}, resamples=20)
+    assert found.keys() == wanted.keys()
+    for name, one in wanted.items():
+        np.testing.assert_equal(found[name].value, one.value, name)
+        np.testing.assert_equal(found[name].interval(), one.interval(), name)
+
+
+def test_an_image_full_of_boxes_of_no_score_was_looked_at(config: UnifiedRunConfig) -> None:
+    sums = asked(config, 0, 1, 2, 3)["det"]
+    sums[1, :, 4], sums[1, :, 5] = 0.0, 1.0
+    metrics = answers_of(config).metrics({"det": sums}, resamples=0)
+    assert metrics["map"].value < 0.9
+
+
 def test_an_image_with_no_box_found_was_looked_at(config: UnifiedRunConfig) -> None:
     whole = asked(config, 0, 1, 2, 3)
     blind = whole["det"].copy()

@@ -40,7 +40,9 @@ class FoundBoxes(NamedTuple):
     """(D,) numbers of the images, below N."""
 
 
-def as_rows(boxes_xywh: Tensor, scores: Tensor, classes: Tensor, num_classes: int) -> Tensor:
+def as_rows(
+    boxes_xywh: Tensor, scores: Tensor, classes: Tensor, num_classes: int, num_rows: int
+) -> Tensor:
     """The surest boxes of one image in a fixed shape, so that a batch or an epoch can hold them.
 
     Args:
@@ -48,12 +50,13 @@ def as_rows(boxes_xywh: Tensor, scores: Tensor, classes: Tensor, num_classes: in
         scores: (D,).
         classes: (D,) class numbers below C.
         num_classes: C.
+        num_rows: R, at least as many as boxes are left; 100 C always are.
 
     Returns:
-        (100 C, 6) float64: x, y, w, h, score, class + 1; the 100 surest of each class by descending
+        (R, 6) float64: x, y, w, h, score, class + 1; the 100 surest of each class by descending
         score, then zeros.
     """
-    rows = torch.zeros(MAX_DETECTIONS * num_classes, 6, dtype=torch.float64, device=scores.device)
+    rows = torch.zeros(num_rows, 6, dtype=torch.float64, device=scores.device)
     order = torch.sort(scores, descending=True, stable=True).indices
     same = classes[order, None] == torch.arange(num_classes, device=scores.device)
     place = same.cumsum(dim=0).gather(1, classes[order, None].long())[:, 0]  # from 1, in its class
@@ -64,7 +67,7 @@ def as_rows(boxes_xywh: Tensor, scores: Tensor, classes: Tensor, num_classes: in
 
 
 def from_rows(rows: np.ndarray) -> FoundBoxes:
-    """The boxes of N images from (N, 100 C, 6), the `as_rows` of each."""
+    """The boxes of N images from (N, R, 6), the `as_rows` of each."""
     rows = np.asarray(rows, dtype=np.float64)
     if rows.ndim != 3 or rows.shape[2] != 6:
         raise ShapeError(f"rows of found boxes must be (N, D, 6), got {rows.shape}.")

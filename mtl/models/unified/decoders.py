@@ -61,6 +61,13 @@ def decode_boxes(
     return found
 
 
+def most_boxes(grid: DetectionGrid, config: BoxDecodingConfig) -> int:
+    """The most boxes that `decode_boxes` can find in an image."""
+    slots = 1 if config.slots == "first" else grid.num_boxes
+    there = slots * grid.values.shape[-2:].numel()
+    return there if config.max_boxes is None else min(there, config.max_boxes)
+
+
 def suppress(candidates: Boxes, config: BoxDecodingConfig) -> Boxes:
     """Greedy non-maximum suppression, over all classes together or in each."""
     if config.nms == "class_agnostic":

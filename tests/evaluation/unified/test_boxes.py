@@ -14,7 +14,7 @@ def test_boxes_of_a_set_come_back_from_rows_that_workers_add_up() -> None:
     boxes = [torch.from_numpy(rng.uniform(0, 100, (n, 4))) for n in counts]
     scores = [torch.from_numpy(rng.random(n)) for n in counts]
     classes = [torch.from_numpy(np.arange(n) // 110 % 2) for n in counts]
-    rows = torch.stack([as_rows(*x, 2) for x in zip(boxes, scores, classes, strict=True)])
+    rows = torch.stack([as_rows(*x, 2, 200) for x in zip(boxes, scores, classes, strict=True)])
     one = place_rows(rows[[2, 0]], torch.tensor([2, 0]), 3)  # two workers, the last row not valid
     two = place_rows(rows[[1, 0]], torch.tensor([1, -1]), 3)
     found = from_rows((one + two).numpy())
