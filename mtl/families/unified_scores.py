@@ -92,7 +92,7 @@ def score_model(
         resamples: of the intervals.
     """
     judge = UnifiedAnswers(config.model, index, sides_of(config))
-    mine = judge.metrics(answers, resamples)
+    mine = judge.metrics(answers, resamples) | judge.published_metrics(answers, resamples)
     theirs = judge.metrics(teachers, resamples) if teachers else {}
     taught: dict[UnifiedTaskName, Measured] = {}
     drops: dict[UnifiedTaskName, Measured] = {}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mtl.config.unified import UNIFIED_TASKS, UnifiedConfig, UnifiedTaskName
-from mtl.data.unified.index import UnifiedIndex
+from mtl.data.unified.index import DetectionIndex, UnifiedIndex
 from mtl.evaluation.unified.boxes import (
     MAX_DETECTIONS,
     TrueBoxes,
@@ -22,7 +22,7 @@ from mtl.evaluation.unified.boxes import (
     place_rows,
 )
 from mtl.evaluation.unified.classification import classification_metrics
-from mtl.evaluation.unified.detection import detection_metrics
+from mtl.evaluation.unified.detection import detection_metrics, misread_metrics
 from mtl.evaluation.unified.measured import Measured
 from mtl.evaluation.unified.result import MAIN_METRIC
 from mtl.evaluation.unified.segmentation import (
@@ -30,7 +30,6 @@ from mtl.evaluation.unified.segmentation import (
     pixel_confusion,
     segmentation_metrics,
 )
-from mtl.geometry.letterbox import Letterbox
 from mtl.models.unified.decoders import (
     decode_boxes,
     decode_segmentation,
@@ -110,13 +109,9 @@ class UnifiedAnswers:
         metrics: dict[str, Measured] = {}
         det, seg, cls = self._index.det, self._index.seg, self._index.cls
         if det is not None and "det" in statistics:
-            seen = statistics["det"][..., 4:].any(axis=(1, 2))  # all its scores may be 0
-            looked_at = det.take(np.flatnonzero(seen))
-            truth = TrueBoxes(
-                looked_at.boxes_xywh, looked_at.classes, looked_at.box_images, looked_at.crowd
-            )
-            found, names = from_rows(statistics["det"][seen]), det.class_names
-            metrics |= detection_metrics(truth, found, len(looked_at), names, resamples)
+            looked_at, rows = _looked_at(det, statistics["det"])
+            truth, found = _true_boxes(looked_at, looked_at.boxes_xywh), from_rows(rows)
+            metrics |= detection_metrics(truth, found, len(looked_at), det.class_names, resamples)
         if seg is not None and "seg" in statistics:
             metrics |= segmentation_metrics(statistics["seg"], seg.class_names, resamples)
         if cls is not None and "cls" in statistics:
@@ -126,6 +121,28 @@ class UnifiedAnswers:
                 said[answered], cls.labels[answered], cls.class_names, resamples
             )
         return metrics
+
+    def published_metrics(
+        self, statistics: Mapping[UnifiedTaskName, np.ndarray], resamples: int
+    ) -> dict[str, Measured]:
+        """Metrics for comparison with published tables only: of boxes `map_misread_boxes`.
+
+        Over the images that were looked at, with boxes in pixels of the square the network sees,
+        where the published programs misread them.
+
+        Args:
+            statistics: summed over the split.
+            resamples: of the bootstrap interval; 0: none.
+        """
+        det = self._index.det
+        if det is None or "det" not in statistics:
+            return {}
+        looked_at, rows = _looked_at(det, statistics["det"])
+        side = self._sides["det"]
+        for image, boxes in enumerate(rows):
+            boxes[:, :4] = looked_at.letterbox(image, side).to_square(boxes[:, :4])
+        truth = _true_boxes(looked_at, looked_at.square_boxes_xywh(side))
+        return misread_metrics(truth, from_rows(rows), len(looked_at), det.class_names, resamples)
 
     def _boxes(self, output: UnifiedOutput, batch: Batch, images: Tensor) -> Tensor:
         assert self._index.det is not None
@@ -139,8 +156,7 @@ class UnifiedAnswers:
             corners = boxes.boxes_xyxy.double().cpu()
             xywh = torch.cat([corners[:, :2], corners[:, 2:] - corners[:, :2]], dim=1)
             if image >= 0:
-                width, height = self._index.det.sizes_wh[image].tolist()
-                place = Letterbox.of(width, height, side)
+                place = self._index.det.letterbox(image, side)
                 xywh = torch.from_numpy(place.to_image(xywh.numpy()))
             scores, labels = boxes.scores.double().cpu(), boxes.labels.cpu()
             rows.append(as_rows(xywh, scores, labels, num_classes, num_rows))
@@ -160,6 +176,17 @@ class UnifiedAnswers:
 
     def _classes(self, output: UnifiedOutput, batch: Batch, images: Tensor) -> Tensor:
         return pool_classes(output.cls_raw.float(), self._model.pooling).argmax(dim=1) + 1
+
+
+def _looked_at(det: DetectionIndex, rows: np.ndarray) -> tuple[DetectionIndex, np.ndarray]:
+    """The images that were looked at, and a copy of the (N, R, 6) rows of boxes in them."""
+    seen = rows[..., 4:].any(axis=(1, 2))  # all its scores may be 0
+    return det.take(np.flatnonzero(seen)), rows[seen]
+
+
+def _true_boxes(det: DetectionIndex, boxes_xywh: np.ndarray) -> TrueBoxes:
+    """All boxes of a set, in any frame."""
+    return TrueBoxes(boxes_xywh, det.classes, det.box_images, det.crowd)
 
 
 def _images(batch: Batch, task: UnifiedTaskName) -> Tensor:

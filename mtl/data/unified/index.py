@@ -92,7 +92,7 @@ class DetectionIndex:
             self.letterbox(image, side).to_square(self.boxes_xywh[self.rows(image)])
             for image in range(len(self))
         ]
-        return np.concatenate(squares).reshape(-1, 4)
+        return np.concatenate([np.zeros((0, 4)), *squares])
 
     @cached_property
     def max_boxes(self) -> int:

@@ -27,9 +27,7 @@ def detection_metrics(
     """Average precision by COCO's rules: 101 recall points, at most 100 boxes an image and class.
 
     `map` over IoU 0.50 to 0.95, `map_50`, `map_75`; `ap/<class>` of each class that has a true box
-    (others are left out of the means); `map_misread_boxes`, what the published programs print:
-    corner coordinates taken for corner and size, which stretches every box and raises the overlap
-    (unified reference specification, section 6). It is for comparison with published tables only.
+    (others are left out of the means).
 
     Args:
         truth: boxes of N images.
@@ -48,24 +46,19 @@ def detection_metrics(
     if not (~truth.crowd).any():
         return {}
     precision = coco_precision(truth, found, num_images, len(class_names))
-    misread_truth, misread_found = _misread(truth), _misread(found)
-    misread = coco_precision(misread_truth, misread_found, num_images, len(class_names))
     values = {
         "map": np.nanmean(precision),
         "map_50": np.nanmean(precision[:, 0]),
         "map_75": np.nanmean(precision[:, 5]),
-        "map_misread_boxes": np.nanmean(misread),
     }
     drawn: dict[str, np.ndarray] = {}
     each: list[np.ndarray | None] = [None] * len(class_names)
     if resamples and num_images > 1:
         one = _resampled(truth, found, num_images, len(class_names), resamples)
-        two = _resampled(misread_truth, misread_found, num_images, len(class_names), resamples)
         drawn = {
             "map": _mean(one),
             "map_50": _mean(one[..., :1]),
             "map_75": _mean(one[..., 5:6]),
-            "map_misread_boxes": _mean(two),
         }
         each = list(one.mean(axis=2).T)
     metrics = {name: Measured(float(value), drawn.get(name)) for name, value in values.items()}
@@ -73,6 +66,40 @@ def detection_metrics(
         if not np.isnan(row).all():
             metrics[f"ap/{name}"] = Measured(float(row.mean()), values_drawn)
     return metrics
+
+
+def misread_metrics(
+    truth: TrueBoxes,
+    found: FoundBoxes,
+    num_images: int,
+    class_names: Sequence[str],
+    resamples: int = RESAMPLES,
+) -> dict[str, Measured]:
+    """`map_misread_boxes`, what the published programs print; to compare with their tables only.
+
+    Corner coordinates are taken for corner and size, which stretches every box and raises the
+    overlap (unified reference specification, section 6). How far depends on where a box lies, so
+    the value is theirs only in their frame: the letterboxed square that the network sees.
+
+    Args:
+        truth: boxes of N images, pixels of the letterbox of each.
+        found: boxes found in them, in the same frame.
+        num_images: N.
+        class_names: C names by number.
+        resamples: of the interval; 0: none.
+
+    Returns:
+        What was measured; nothing where there is no true box.
+
+    Raises:
+        ShapeError: if an image or class number is out of range, or columns do not fit.
+    """
+    _check(truth, found, num_images, len(class_names))
+    if not (~truth.crowd).any():
+        return {}
+    boxes = (_misread(truth), _misread(found), num_images, len(class_names))
+    drawn = _mean(_resampled(*boxes, resamples)) if resamples and num_images > 1 else None
+    return {"map_misread_boxes": Measured(float(np.nanmean(coco_precision(*boxes))), drawn)}
 
 
 def coco_precision(

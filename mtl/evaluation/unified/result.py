@@ -18,9 +18,10 @@ RULES = {
     "at most 100 boxes an image and class; boxes in pixels of the original image",
     "map_50": "as map, at IoU 0.50",
     "map_75": "as map, at IoU 0.75",
-    "map_misread_boxes": "as map, but with corner coordinates read as corner and size, as the "
-    "published programs print it; stretched boxes overlap more, so it is higher than map and "
-    "for comparison with published tables only",
+    "map_misread_boxes": "as map, but with boxes in pixels of the letterboxed square the network "
+    "sees and their corner coordinates read as corner and size, as the published programs print "
+    "it; stretched boxes overlap more, so it is higher than map and for comparison with published "
+    "tables only",
     "miou": "pixels of all images pooled, then the mean IoU over all classes with background, at "
     "the size the network sees; pixels of value 255 are not counted",
     "miou_merged": "as miou, with background and the first class as one class",

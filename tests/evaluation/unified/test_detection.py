@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from mtl.errors import ShapeError
-from mtl.evaluation.unified.detection import coco_precision, detection_metrics
+from mtl.evaluation.unified.detection import (
+    coco_precision,
+    detection_metrics,
+    misread_metrics,
+)
 from tests.evaluation.unified.random_boxes import random_boxes, to_found, to_truth
 
 NAMES = ("boat", "buoy", "ferry")
@@ -20,12 +24,14 @@ def test_perfect_boxes_have_precision_one_in_every_class_that_occurs() -> None:
             "map": 1.0,
             "map_50": 1.0,
             "map_75": 1.0,
-            "map_misread_boxes": 1.0,
             "ap/boat": 1.0,
             "ap/buoy": 1.0,
         }
     )
     assert metrics["map"].interval() == (1.0, 1.0)
+    (misread,) = misread_metrics(truth, found, 3, NAMES, resamples=50).values()
+    assert misread.value == pytest.approx(1.0)
+    assert misread.interval() == (1.0, 1.0)
 
 
 def test_misreading_boxes_flatters_a_displaced_one() -> None:
@@ -33,6 +39,7 @@ def test_misreading_boxes_flatters_a_displaced_one() -> None:
     found = to_found([(0, 0, 0.9, 120, 100, 50, 50)])
     metrics = detection_metrics(truth, found, 1, NAMES, resamples=0)
     assert metrics["map"].value == 0.0  # IoU 3/7
+    metrics = misread_metrics(truth, found, 1, NAMES, resamples=0)
     assert metrics["map_misread_boxes"].value == pytest.approx(0.4)  # IoU just below 0.7
 
 
@@ -52,11 +59,15 @@ def test_nothing_found_is_zero_and_nothing_to_find_is_no_metric() -> None:
     only_crowds = truth._replace(crowd=np.ones_like(truth.crowd))
     assert detection_metrics(only_crowds, found, 6, NAMES) == {}
     assert detection_metrics(to_truth([]), none, 0, NAMES) == {}
+    assert misread_metrics(to_truth([]), found, 6, NAMES) == {}
 
 
 def test_interval_holds_the_value_and_narrows_with_more_images() -> None:
-    few = detection_metrics(*random_boxes(5, 10, 3), 10, NAMES, resamples=200)
-    many = detection_metrics(*random_boxes(5, 60, 3), 60, NAMES, resamples=200)
+    few, many = (
+        detection_metrics(*random_boxes(5, images, 3), images, NAMES, resamples=200)
+        | misread_metrics(*random_boxes(5, images, 3), images, NAMES, resamples=200)
+        for images in (10, 60)
+    )
     for metrics in (few, many):
         for name in ("map", "map_50", "map_75", "map_misread_boxes"):
             low, high = metrics[name].interval()
@@ -81,3 +92,5 @@ def test_boxes_that_do_not_fit_are_named() -> None:
         detection_metrics(truth, found, 6, NAMES[:1])
     with pytest.raises(ShapeError, match=r"found boxes must be \(K, 4\)"):
         detection_metrics(truth, found._replace(scores=found.scores[1:]), 6, NAMES)
+    with pytest.raises(ShapeError, match=r"image numbers of true boxes must be below 2, got \d"):
+        misread_metrics(truth, found, 2, NAMES)

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from mtl.evaluation.unified.boxes import FoundBoxes, TrueBoxes
 from mtl.evaluation.unified.classification import classification_metrics
-from mtl.evaluation.unified.detection import coco_precision, detection_metrics
+from mtl.evaluation.unified.detection import (
+    coco_precision,
+    detection_metrics,
+    misread_metrics,
+)
 from mtl.evaluation.unified.segmentation import (
     class_iou,
     mask_values,
@@ -16,6 +19,7 @@ from mtl.evaluation.unified.segmentation import (
     pixel_confusion,
     segmentation_metrics,
 )
+from tests.evaluation.unified.published_boxes import published_boxes
 from tests.parity import Fixture
 
 pytestmark = pytest.mark.parity
@@ -48,26 +52,13 @@ def test_iou_over_20_classes_is_the_published_one(fixture: Fixture) -> None:
 
 
 def test_average_precision_of_right_and_of_misread_boxes(fixture: Fixture) -> None:
-    truth = TrueBoxes(
-        to_xywh(fixture["gt_boxes"]),
-        fixture["gt_labels"],
-        fixture["gt_image"],
-        np.zeros(len(fixture["gt_labels"]), dtype=bool),
-    )
-    found = FoundBoxes(
-        to_xywh(fixture["pred_boxes"]),
-        fixture["pred_scores"],
-        fixture["pred_labels"],
-        fixture["pred_image"],
-    )
+    truth, found, images, names = published_boxes(fixture)
     classes = fixture["map_classes"].tolist()
-    names = [str(k) for k in range(max(classes) + 1)]
-    images = int(max(fixture["gt_image"].max(), fixture["pred_image"].max())) + 1
     metrics = detection_metrics(truth, found, images, names, resamples=0)
     for name, wanted in zip(("map", "map_50", "map_75"), fixture["map_correct"], strict=True):
         assert metrics[name].value == pytest.approx(float(wanted), abs=TOLERANCE)
-    misread = float(fixture["map_faithful"][0])
-    assert metrics["map_misread_boxes"].value == pytest.approx(misread, abs=TOLERANCE)
+    misread = misread_metrics(truth, found, images, names, resamples=0)["map_misread_boxes"]
+    assert misread.value == pytest.approx(float(fixture["map_faithful"][0]), abs=TOLERANCE)
     each = coco_precision(truth, found, images, len(names)).mean(axis=1)
     for number, wanted in zip(classes, fixture["map_per_class_correct"].tolist(), strict=True):
         if wanted < 0:
@@ -82,9 +73,3 @@ def test_top1(fixture: Fixture) -> None:
     names = [str(k) for k in range(fixture["cls_scores"].shape[1])]
     found = classification_metrics(predicted, labels, names, resamples=0)
     assert found["top1"].value == pytest.approx(float(fixture["top1"]), abs=TOLERANCE)
-
-
-def to_xywh(corners: np.ndarray) -> np.ndarray:
-    boxes = corners.astype(np.float64)
-    boxes[:, 2:] -= boxes[:, :2]
-    return boxes
