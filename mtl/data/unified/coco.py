@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
@@ -19,6 +20,10 @@ from mtl.errors import DataError
 
 OVERSHOOT = 1.0
 """Pixels a box may leave its image by rounding; it is clipped. More is a bad box."""
+IDS = range(-(2**63), 2**63)
+"""Ids that an index can hold."""
+SIDES = range(1, 2**31)
+"""Pixels an image's side can have, as in PNG; the product of two is still exact in int64."""
 
 
 def read_detection(root: str, split: str, config: UnifiedDataConfig) -> DetectionIndex:
@@ -110,10 +115,10 @@ def _categories(content: dict[str, list[Any]], file: str) -> dict[int, str]:
     for entry in content["categories"]:
         number = entry.get("id") if isinstance(entry, dict) else None
         name = entry.get("name") if isinstance(entry, dict) else None
-        if not _is_int(number) or not isinstance(name, str) or number in listed:
+        if not _is_int(number, IDS) or not isinstance(name, str) or number in listed:
             raise DataError(
-                f"{file}: a category must have an id of its own and a name, got {entry!r}; "
-                "correct the list."
+                f"{file}: a category must have an id of its own (a whole number of 64 bits) and a "
+                f"name, got {entry!r}; correct the list."
             )
         listed[int(number)] = name
     if len(set(listed.values())) < len(listed):
@@ -148,8 +153,11 @@ def _images(
     rows: dict[int, int | None] = {}
     for entry in content["images"]:
         number = entry.get("id") if isinstance(entry, dict) else None
-        if not _is_int(number):
-            bad.add("broken image entry", f"{file}: an image must have an id, got {entry!r}")
+        if not _is_int(number, IDS):
+            bad.add(
+                "broken image entry",
+                f"{file}: an image must have an id (a whole number of 64 bits), got {entry!r}",
+            )
             continue
         if number in found.seen:
             bad.add("image listed twice", f"{file}: image id {number} is listed twice")
@@ -162,11 +170,11 @@ def _images(
                 "broken image entry",
                 f"{file}, image {number}: file_name must be a place below {folder}, got {name!r}",
             )
-        elif not (_is_int(width) and _is_int(height) and width > 0 and height > 0):
+        elif not (_is_int(width, SIDES) and _is_int(height, SIDES)):
             bad.add(
                 "broken image entry",
-                f"{file}, image {number}: width and height must be whole numbers above 0, "
-                f"got {width!r} and {height!r}",
+                f"{file}, image {number}: width and height must be whole numbers above 0, up "
+                f"to {SIDES[-1]}, got {width!r} and {height!r}",
             )
         elif name not in there and ("/" not in name or stat(join(root, folder, name)) is None):
             bad.add(
@@ -197,10 +205,10 @@ def _boxes(
             continue
         where = f"{file}, annotation {entry.get('id')!r}"
         image, category, box = (entry.get(key) for key in ("image_id", "category_id", "bbox"))
-        if not _is_int(image) or image not in images:
+        if not _is_int(image, IDS) or image not in images:
             bad.add("box of an unlisted image", f"{where}: image {image!r} is not in the list")
             continue
-        if not _is_int(category) or category not in categories:
+        if not _is_int(category, IDS) or category not in categories:
             bad.add(
                 "category not in the list",
                 f"{where}: category {category!r} is not among {sorted(categories)}; correct it",
@@ -214,21 +222,27 @@ def _boxes(
         if clipped is None:
             continue
         area = entry.get("area")
-        if not isinstance(area, int | float) or not 0 < area < np.inf:
+        if not isinstance(area, int | float) or not area > 0:
             area = clipped[2] * clipped[3]
+        size = _finite(area)
+        if size is None:
+            sentence = f"{where}: area must be a finite number, got {area}; correct it"
+            bad.add("broken annotation", sentence)
+            continue
         crowd = float(bool(entry.get("iscrowd")))
-        found.boxes.append((row, *clipped, classes[category], float(area), crowd))
+        found.boxes.append((row, *clipped, classes[category], size, crowd))
 
 
 def _clipped(
     box: Any, width: int, height: int, where: str, bad: BadItems
 ) -> tuple[float, float, float, float] | None:
     """The box inside its image; none if it is bad."""
-    numbers = isinstance(box, list) and len(box) == 4
-    if not numbers or not all(isinstance(v, int | float) and np.isfinite(v) for v in box):
+    numbers = [_finite(value) for value in box] if isinstance(box, list) else []
+    known = [number for number in numbers if number is not None]
+    if not len(known) == len(numbers) == 4:
         bad.add("broken annotation", f"{where}: bbox must be [x, y, w, h], got {box!r}")
         return None
-    x, y, w, h = map(float, box)
+    x, y, w, h = known
     if w <= 0 or h <= 0:
         bad.add("zero-area box", f"{where}: bbox must have width and height above 0, got {box}")
         return None
@@ -243,5 +257,14 @@ def _clipped(
     return x0, y0, x1 - x0, y1 - y0
 
 
-def _is_int(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_int(value: Any, allowed: range) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value in allowed
+
+
+def _finite(value: Any) -> float | None:
+    """A number as a float; none for what is no number, or more than a float holds."""
+    try:
+        number = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:  # whole numbers in JSON have no limit
+        return None
+    return number if math.isfinite(number) else None

@@ -101,6 +101,14 @@ BAD = {
     "box of an unlisted image": (box(99, (1, 1, 5, 5)), "image 99 is not in the list"),
     "broken annotation": (box(10, (1, 1, 5)), r"bbox must be \[x, y, w, h\], got \[1, 1, 5\]"),
 }
+HUGE = 10**400  # valid JSON, and more than any float
+BROKEN_NUMBERS = [
+    (box(10, (HUGE, 1, 5, 5)), r"bbox must be \[x, y, w, h\]"),
+    (box(10, (1, 1, 5, -HUGE)), r"bbox must be \[x, y, w, h\]"),
+    (box(10, (1, 1, 5, float("nan"))), r"bbox must be \[x, y, w, h\]"),
+    (box(10, (1, 1, 5, 5), area=HUGE), "area must be a finite number"),
+    (box(10, (1, 1, 5, 5), area=float("inf")), "area must be a finite number"),
+]
 
 
 @pytest.mark.parametrize("reason", BAD)
@@ -111,6 +119,23 @@ def test_a_bad_box_stops_with_a_sentence_or_is_counted(tmp_path, reason):
         read(root)
     index = read(root, SKIP)
     assert index.skipped == {reason: 1}
+    assert len(index.boxes_xywh) == 1
+
+
+@pytest.mark.parametrize(("entry", "sentence"), BROKEN_NUMBERS)
+def test_a_number_that_no_float_holds_breaks_its_annotation(tmp_path, entry, sentence):
+    root = write_coco(tmp_path, [box(11, (1, 1, 5, 5), area=-HUGE), entry])
+    with pytest.raises(DataError, match=f"annotation 1: .*{sentence}.*skip"):
+        read(root)
+    index = read(root, SKIP)
+    assert index.skipped == {"broken annotation": 1}
+    assert index.areas.tolist() == [25.0]  # of the box itself, where the file has none above 0
+
+
+def test_huge_numbers_elsewhere_in_an_annotation_are_named_or_counted(tmp_path):
+    entries = [box(HUGE, (1, 1, 5, 5)), box(10, (1, 1, 5, 5), HUGE), box(10, (1, 1, 5, 5))]
+    index = read(write_coco(tmp_path, entries), SKIP)
+    assert index.skipped == {"box of an unlisted image": 1, "category not in the list": 1}
     assert len(index.boxes_xywh) == 1
 
 
@@ -136,6 +161,10 @@ def test_an_image_listed_but_absent_is_named_or_counted_with_its_boxes(tmp_path)
     [
         ({"id": 9, "file_name": "../x.jpg", "width": 4, "height": 4}, "must be a place below"),
         ({"id": 9, "file_name": "x.jpg", "width": 0, "height": 4}, "whole numbers above 0"),
+        ({"id": 9, "file_name": "x.jpg", "width": 4, "height": 2**31}, "up to 2147483647"),
+        ({"id": 9, "file_name": "x.jpg", "width": HUGE, "height": 4}, "up to 2147483647"),
+        ({"id": 2**63, "file_name": "x.jpg", "width": 4, "height": 4}, "an image must have an id"),
+        ({"id": -HUGE, "file_name": "x.jpg", "width": 4, "height": 4}, "an image must have an id"),
         ({"file_name": "x.jpg"}, "an image must have an id"),
         (3, "an image must have an id"),
     ],
@@ -165,6 +194,27 @@ def test_a_missing_or_broken_annotation_file_is_named(tmp_path):
     write_coco(tmp_path, categories=[{"id": 1, "name": "a"}, {"id": 1, "name": "b"}])
     with pytest.raises(DataError, match="must have an id of its own"):
         read(root)
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, HUGE])
+def test_a_category_id_that_no_array_holds_is_named(tmp_path, number):
+    root = write_coco(tmp_path, categories=[{"id": number, "name": "buoy"}])
+    for config in (STOP, SKIP):
+        with pytest.raises(DataError, match=r"must have an id of its own \(a whole number of 64"):
+            read(root, config)
+
+
+def test_the_largest_ids_and_sizes_are_kept(tmp_path):
+    root = write_coco(tmp_path, [box(2**63 - 1, (1, 1, 5, 5), -(2**63))], images=0)
+    file = root / "annotations" / "instances_train.json"
+    content = json.loads(file.read_text())
+    entry = {"id": 2**63 - 1, "file_name": "a.jpg", "width": 2**31 - 1, "height": 48}
+    content |= {"images": [entry], "categories": [{"id": -(2**63), "name": "buoy"}]}
+    file.write_text(json.dumps(content))
+    save(root / "images" / "train" / "a.jpg", gradient())
+    index = read(root)
+    assert (index.image_ids.tolist(), index.category_ids.tolist()) == ([2**63 - 1], [-(2**63)])
+    assert index.sizes_wh.tolist() == [[2**31 - 1, 48]]
 
 
 def test_a_set_without_images_is_named(tmp_path):
