@@ -8,14 +8,21 @@ from typing import Any, NamedTuple
 import optuna
 
 from mtl.config.run import RunConfig
+from mtl.config.tracker_run import TrackerRunConfig
 from mtl.errors import ConfigError
+from mtl.tasks.reported import (
+    CONDITION_METRICS,
+    epoch_metrics,
+    final_metrics,
+    is_loss,
+    require_reported,
+)
 from tune.budget import budget_of
 from tune.config import SearchConfig
 from tune.expression import Expression
 from tune.fixed import require_equal, require_free
 from tune.halving import Halving
 from tune.load import base_run
-from tune.metrics import epoch_metrics, final_metrics, is_loss, moves_early, require_reported
 from tune.parameters import ChoiceParameter, Parameter, StageShare, Values
 from tune.space import Space
 from tune.yardstick import require_one_yardstick
@@ -146,13 +153,24 @@ def _check_rungs(search: SearchConfig, metric: str, runs: list[RunConfig]) -> No
         )
     for config in runs:
         budget = budget_of(config)
-        if rungs[0] <= budget.last_stage and not moves_early(metric, config):
+        if rungs[0] <= budget.last_stage and not _moves_early(metric, config):
             raise ConfigError(
                 f"halving.rungs: the first rung is after epoch {rungs[0]} of {total}, but a trial "
                 f"may be in an earlier stage until epoch {budget.last_stage}, where '{metric}' "
                 f"cannot change; raise it above {budget.last_stage / total:.2f}, lower the stage "
                 "share, or compare a metric that the first stage moves."
             )
+
+
+def _moves_early(metric: str, config: RunConfig) -> bool:
+    """Whether a metric can change before a run's last stage."""
+    if not isinstance(config, TrackerRunConfig):
+        return False  # those epochs are its teachers'
+    frozen = next(iter(config.running_stages.values())).freeze
+    answers = config.traits.answers
+    if answers and metric in CONDITION_METRICS[answers]:
+        return "condition_head" not in frozen
+    return "box_head" not in frozen
 
 
 def _check_path(name: str, path: str, shares: bool) -> None:

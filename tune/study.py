@@ -17,13 +17,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mtl.config.run import RunConfig
 from mtl.errors import ConfigError
+from mtl.tasks.reported import is_loss
 from tune.budget import budget_of
 from tune.check import Goal
 from tune.checkpoints import clear_checkpoints
 from tune.config import SearchConfig
 from tune.halving import Halving
 from tune.journal import JOURNAL, open_journal, study_name
-from tune.metrics import is_loss
 from tune.outcome import read_outcome
 from tune.parameters import Values
 from tune.sampler import Estimator, Ranking, final_budget, ranked, rung_budget

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from mtl.config.run import RunConfig
 from mtl.config.tracker_run import TrackerRunConfig
 from mtl.errors import ConfigError
+from mtl.tasks.reported import epoch_metrics
 from tune.fixed import among, differing
-from tune.metrics import epoch_metrics
 
 CLIPS = (
     *("augmentation.gray_probability", "augmentation.flip_probability"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mtl.conditions import ATTRIBUTE_NAMES, CONDITIONS
 from mtl.config.run import RunConfig
 from mtl.config.tracker_run import TrackerRunConfig
@@ -31,6 +33,8 @@ TASK_METRICS: dict[UnifiedTaskName, tuple[str, ...]] = {
     "seg": ("miou", "miou_merged"),
     "cls": ("top1",),
 }
+SCORE = "score"
+"""What every unified run reports, whatever its tasks."""
 
 
 def epoch_metrics(config: RunConfig) -> tuple[str, ...]:
@@ -40,9 +44,7 @@ def epoch_metrics(config: RunConfig) -> tuple[str, ...]:
         boxes = ("iou", "loss/total", "loss/giou", "loss/l1", "loss/location")
         return boxes + (CONDITION_METRICS[answers] if answers else ())
     assert isinstance(config, UnifiedRunConfig)
-    tasks = [name for task in config.validated for name in TASK_METRICS[task]]
-    losses = [f"loss/{LOSS_OF[task]}" for task in config.validated]
-    return ("score", *tasks, "loss/total", *losses)
+    return _of_tasks(config.validated)
 
 
 def final_metrics(config: RunConfig) -> tuple[str, ...]:
@@ -51,17 +53,6 @@ def final_metrics(config: RunConfig) -> tuple[str, ...]:
         return TRACKING_METRICS
     assert isinstance(config, UnifiedRunConfig)
     return ("delta_m",) if config.taught else ()
-
-
-def moves_early(metric: str, config: RunConfig) -> bool:
-    """Whether a metric can change before a run's last stage."""
-    if not isinstance(config, TrackerRunConfig):
-        return False  # those epochs are its teachers'
-    frozen = next(iter(config.running_stages.values())).freeze
-    answers = config.traits.answers
-    if answers and metric in CONDITION_METRICS[answers]:
-        return "condition_head" not in frozen
-    return "box_head" not in frozen
 
 
 def is_loss(metric: str) -> bool:
@@ -82,10 +73,20 @@ def require_reported(metric: str, where: str, config: RunConfig, final: bool) ->
         ConfigError: names those that it reports.
     """
     known = epoch_metrics(config) + (final_metrics(config) if final else ())
-    if metric not in known:
-        when = "" if final else " after each epoch"
-        shown = ", ".join(name for name in known if "/" not in name)
-        raise ConfigError(
-            f"{where}: no task of this {config.model.family} run reports '{metric}'{when}; it "
-            f"reports {shown} and loss/*."
-        )
+    _require(metric, where, config, known, "" if final else " after each epoch")
+
+
+def _of_tasks(tasks: Sequence[UnifiedTaskName]) -> tuple[str, ...]:
+    """What a validation of unified tasks reports."""
+    own = [name for task in tasks for name in TASK_METRICS[task]]
+    return (SCORE, *own, "loss/total", *(f"loss/{LOSS_OF[task]}" for task in tasks))
+
+
+def _require(metric: str, where: str, config: RunConfig, known: Sequence[str], when: str) -> None:
+    if metric in known:
+        return
+    shown = [name for name in known if "/" not in name or name.startswith("loss/")]
+    raise ConfigError(
+        f"{where}: no task of this {config.model.family} run reports '{metric}'{when}; it reports "
+        f"{', '.join(shown)}."
+    )
