@@ -122,7 +122,8 @@ class CheckpointConfig(Config):
     keep: PositiveInt = 2
     """Checkpoints kept besides the best one."""
     metric: str = "iou"
-    """Validation metric that chooses the best weights; larger is better, loss/*: smaller."""
+    """Validation metric that chooses the best weights; larger is better, loss/* and severity_mae:
+    smaller."""
 
 
 class DiagnosticsConfig(Config):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from mtl.config.schema import RunConfig
 from mtl.errors import DataError, StoppedError
 from mtl.losses.weighting import LossGroups
+from mtl.tasks.reported import is_loss
 from mtl.tasks.task import Batch, Metrics, Moment, Task
 from mtl.training.balancing import Balancer, build_balancer
 from mtl.training.distributed import on_any_rank, share_buffers, world, wrap
@@ -318,14 +319,14 @@ def _close_epoch(
 
 
 def is_better(metrics: Metrics, name: str, best: float | None) -> bool:
-    """Whether the watched metric beats `best`; a loss is better when smaller.
+    """Whether the watched metric beats `best`; a loss or an error is better when smaller.
 
     Where the metric is not reported (no validation split, say), the latest weights count as best.
     """
     value = metrics.get(name)
     if value is None or best is None:
         return True
-    return bool(value < best if name.startswith("loss/") else value > best)
+    return bool(value < best if is_loss(name) else value > best)
 
 
 def _keep(

@@ -214,6 +214,8 @@ def test_the_wait_for_samples_is_told_beside_the_time_of_a_step(tmp_path: Path) 
 
 def test_a_loss_is_better_when_smaller_and_a_score_when_larger() -> None:
     assert is_better({"loss/l1": 1.0}, "loss/l1", 2.0)
+    assert is_better({"severity_mae": 0.1}, "severity_mae", 0.2)
+    assert not is_better({"severity_mae": 0.2}, "severity_mae", 0.1)
     assert not is_better({"iou": 0.4}, "iou", 0.5)
     assert is_better({"iou": 0.4}, "iou", None)
     assert is_better({}, "iou", 0.5)
