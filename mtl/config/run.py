@@ -87,19 +87,8 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> RunConfig:
-        micro_batches = self.cluster.most * self.training.accumulate
-        if self.training.batch_size % micro_batches:
-            raise ValueError(
-                f"training.batch_size {self.training.batch_size} must be a multiple of "
-                f"cluster.workers * training.accumulate = {micro_batches}"
-            )
-        for count in range(self.cluster.fewest, self.cluster.most):
-            if self.training.batch_size % count:
-                raise ValueError(
-                    f"training.batch_size {self.training.batch_size} must be a multiple of every "
-                    f"number of workers from {self.cluster.fewest} to {self.cluster.most} "
-                    f"(cluster.workers), but not of {count}; set another"
-                )
+        size, accumulate = self.training.batch_size, self.training.accumulate
+        self.cluster.require_shared("training.batch_size", size, accumulate)
         if self.cluster.most > 1 and 0 < (self.cluster.gpus_per_worker or 0) < 1:
             raise ValueError(
                 f"cluster.gpus_per_worker {self.cluster.gpus_per_worker:g} lets workers share a "

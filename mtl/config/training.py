@@ -141,7 +141,8 @@ class ClusterConfig(Config):
 
     workers: PositiveInt | tuple[PositiveInt, PositiveInt] = 1
     """Training processes; the batch is shared between them. [fewest, most]: as many as there is
-    room for, more or fewer as nodes come and go; batch, schedule and samples stay the same."""
+    room for, more or fewer as nodes come and go; batch, schedule and samples stay the same. The
+    batch must be a multiple of every number from fewest to most, any of which Ray may choose."""
     gpus_per_worker: NonNegativeFloat | None = None
     """GPUs of each training process, a share of one for a process alone; none: one if the cluster
     has any, else zero."""
@@ -167,6 +168,30 @@ class ClusterConfig(Config):
     def most(self) -> int:
         """Workers that are made use of."""
         return self.workers if isinstance(self.workers, int) else self.workers[1]
+
+    def require_shared(self, key: str, size: int, accumulate: int = 1) -> None:
+        """Refuse a batch that some number of these workers cannot share evenly.
+
+        Args:
+            key: of the batch size, for the message.
+            size: samples of a step.
+            accumulate: micro-batches that the most workers take in a step.
+
+        Raises:
+            ValueError: with the nearest size that they all can share.
+        """
+        shared = math.lcm(*range(self.fewest, self.most + 1), self.most * accumulate)
+        if size % shared == 0:
+            return
+        shares = f"cluster.workers {self.most}"
+        if self.fewest < self.most:
+            shares = f"every number of workers from {self.fewest} to {self.most} (cluster.workers)"
+        if accumulate > 1:
+            shares += f" and of {self.most} * training.accumulate = {self.most * accumulate}"
+        raise ValueError(
+            f"{key} {size} must be a multiple of {shares}; "
+            f"{key}={shared * max(1, round(size / shared))} would do"
+        )
 
     @field_validator("workers", mode="before")
     @classmethod

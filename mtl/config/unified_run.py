@@ -149,17 +149,16 @@ class UnifiedRunConfig(RunConfig):
                 f"train_type={self.train_type} has no data; set data.{self.train_type}_root, or no "
                 "root at all for the embedded scenes"
             )
-        size, cluster = self.teachers.batch_size, self.cluster
-        uneven = any(size % count for count in range(cluster.fewest, cluster.most + 1))
         sequential = self.train_type == "sequential"
         needed = self.retention.order[:1] if sequential else self.tasks if self.taught else ()
-        trained = any(self.teachers.path(task) is None for task in needed)
-        if trained and (uneven or size > self.training.samples_per_epoch):
-            raise ValueError(
-                f"teachers.batch_size {size} must be a multiple of cluster.workers "
-                f"{cluster.workers} and at most training.samples_per_epoch "
-                f"{self.training.samples_per_epoch}"
-            )
+        if any(self.teachers.path(task) is None for task in needed):
+            size, samples = self.teachers.batch_size, self.training.samples_per_epoch
+            self.cluster.require_shared("teachers.batch_size", size)
+            if size > samples:
+                raise ValueError(
+                    f"teachers.batch_size {size} must be at most training.samples_per_epoch "
+                    f"{samples}"
+                )
         if not self.loss.distillation.inside_weights and self.weighting.kind in GRADIENT_KINDS:
             raise ValueError(
                 f"weighting.kind={self.weighting.kind} combines gradients of whole tasks; it needs "

@@ -39,6 +39,25 @@ def test_a_fixed_number_of_workers_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "size"),
+    [
+        (["cluster.workers=3"], 15),
+        (["cluster.workers=[1,4]"], 12),
+        (["cluster.workers=[2,8]"], 840),
+        (["cluster.workers=[2,4]", "training.accumulate=4"], 48),
+    ],
+)
+def test_a_batch_that_workers_cannot_share_is_refused_with_one_that_they_can(
+    words: list[str], size: int
+) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"batch_size 16 .*; training\.batch_size={size} would do"
+    ):
+        load("demo", words)
+    assert load("demo", [*words, f"training.batch_size={size}"]).training.batch_size == size
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["cluster.gpus_per_worker=0.5", "cluster.workers=2"], "give each a whole one, or set"),

@@ -66,6 +66,10 @@ def test_tasks_are_those_wanted_that_have_data(
         (["stages.joint.freeze={neck: {}}"], "'neck' is no part of unified; parts are backbone"),
         (["weighting={kind: pcgrad}", "loss.distillation.inside_weights=false"], "whole tasks"),
         (["teachers.batch_size=6", "cluster.workers=4"], "a multiple of cluster.workers 4"),
+        (
+            ["teachers.batch_size=8", "training.batch_size=12", "cluster.workers=[1,4]"],
+            "=12 would do",
+        ),
         (["teachers.batch_size=512"], "at most training.samples_per_epoch 240"),
         (["weighting.floor=0.5"], "less than 0.5"),
         (["teachers.detection=D"], "unknown key"),
