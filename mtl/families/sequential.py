@@ -53,9 +53,7 @@ class SequentialFamily(UnifiedFamily):
         """
         if before := self.before():
             return [before]
-        (task,) = self.earlier
-        ours = self.config.teachers.path(task) == self._place(task)
-        return [self._teacher(task)] if ours else []
+        return [self._teacher(task) for task in self._own_teachers()]
 
     def prepared(self) -> UnifiedRunConfig:
         """See `Family.prepared`: with a place for the model that the second task starts from."""
@@ -154,9 +152,18 @@ class SequentialFamily(UnifiedFamily):
         """See `UnifiedFamily._batches`: each phase draws of its new task, a memory may repeat."""
         config, (first, *later) = self.config, self.config.retention.order
         found = [("training.batch_size", config.training.batch_size, tuple(later))]
-        if config.teachers.path(first) in (None, self._place(first)):
+        if first in self._own_teachers():
             found.append(("teachers.batch_size", config.teachers.batch_size, (first,)))
         return found
+
+    def _validations(self) -> list[tuple[UnifiedTaskName, ...]]:
+        """See `UnifiedFamily._validations`: each phase looks at its new task."""
+        return [(task,) for task in (*self._own_teachers(), *self.config.retention.order[1:])]
+
+    def _own_teachers(self) -> list[UnifiedTaskName]:
+        """See `UnifiedFamily._own_teachers`: that of the first task, here or in a run before."""
+        first = self.config.retention.order[0]
+        return [first] if self.config.teachers.path(first) in (None, self._place(first)) else []
 
     def _rows(self, index: UnifiedIndex, task: UnifiedTaskName, count: int) -> Sequence[int]:
         return remembered_rows(self.config.seed, task, index.lengths[task], count)

@@ -67,11 +67,7 @@ class UnifiedFamily:
 
     def first(self) -> list[RunConfig]:
         """The teachers that this run trains: runs of their own in its folder."""
-        config = self.config
-        if not config.taught:
-            return []
-        ours = [task for task in config.tasks if config.teachers.path(task) == self._place(task)]
-        return [self._teacher(task) for task in ours]
+        return [self._teacher(task) for task in self._own_teachers()]
 
     def prepared(self) -> UnifiedRunConfig:
         """The config with a place for every teacher."""
@@ -113,6 +109,8 @@ class UnifiedFamily:
                     )
         whole = self._index("val") if config.training.val_samples else None
         val = None if whole is None else self._looked_at(whole)
+        if val is not None:
+            self._require_one_for_each_worker(val)
         final: dict[str, Any] = {}
         for split in config.evaluation.splits:
             final[split] = whole if split == "val" and whole else self._index(split)
@@ -256,6 +254,26 @@ class UnifiedFamily:
         longer = {task: count for task, count in whole.lengths.items() if count > most}
         return whole.take({task: spread_rows(count, most) for task, count in longer.items()})
 
+    def _require_one_for_each_worker(self, val: UnifiedIndex) -> None:
+        """Check that no worker is without a sample of a validation, for which all would wait.
+
+        Raises:
+            ConfigError: one is.
+        """
+        most = self.config.cluster.most
+        for tasks in self._validations():
+            longest = max(tasks, key=lambda task: val.lengths[task])
+            if most > val.lengths[longest]:
+                raise ConfigError(
+                    f"cluster.workers must be at most {val.lengths[longest]}, the validation "
+                    f"images of {longest}, got {most}; lower it, or set training.val_samples=0 to "
+                    "validate nothing."
+                )
+
+    def _validations(self) -> list[tuple[UnifiedTaskName, ...]]:
+        """Tasks of each validation, of the run and of those that it trains first."""
+        return [self.config.validated, *((task,) for task in self._own_teachers())]
+
     def _batches(self) -> list[tuple[str, int, tuple[UnifiedTaskName, ...]]]:
         """Key and size of each batch that the run draws, and the tasks whose images fill it."""
         config = self.config
@@ -292,6 +310,12 @@ class UnifiedFamily:
             task: self._read_teacher(task, str(self.config.teachers.path(task))).model.to(device)
             for task in self.config.tasks
         }
+
+    def _own_teachers(self) -> list[UnifiedTaskName]:
+        """Tasks whose teachers this run trains itself."""
+        config = self.config
+        tasks = config.tasks if config.taught else ()
+        return [task for task in tasks if config.teachers.path(task) == self._place(task)]
 
     def _given_teachers(self) -> dict[UnifiedTaskName, str]:
         """Where the teachers are that this run does not train itself."""

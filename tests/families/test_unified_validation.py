@@ -9,6 +9,8 @@ import pytest
 
 from mtl.config.unified_run import UnifiedRunConfig
 from mtl.data.clips import collate
+from mtl.errors import ConfigError
+from mtl.families import family_of
 from mtl.families.unified import UnifiedFamily
 from tests.data.unified.set_files import box, write_coco, write_folders, write_voc
 from tests.training.unified_runs import config_of
@@ -66,3 +68,61 @@ def test_the_last_evaluation_sees_all_that_a_short_validation_left_out(root: Pat
     shown, places = (one.places["det"] for one in (indices.val, indices.final["val"]))
     stretches = np.digitize([places.index(place) for place in shown], [2, 4, 6])
     assert stretches.tolist() == [0, 1, 2, 3]
+
+
+WORKERS = ("cluster.workers=4", "training.batch_size=4", "teachers.batch_size=4")
+
+
+def test_workers_that_would_wait_for_one_without_an_image_are_refused(tmp_path: Path) -> None:
+    for split, images in (("train", 4), ("val", 3)):
+        write_voc(tmp_path, images=images, split=split)
+    seg = (f"data.seg_root={tmp_path}", "model.num_seg_classes=21", "train_type=seg", *WORKERS)
+    with pytest.raises(ConfigError) as caught:
+        UnifiedFamily(config_of(*seg)).indices()
+    assert str(caught.value) == (
+        "cluster.workers must be at most 3, the validation images of seg, got 4; lower it, or set "
+        "training.val_samples=0 to validate nothing."
+    )
+    assert UnifiedFamily(config_of(*seg, "cluster.workers=2")).indices().val.lengths == {"seg": 3}
+    assert UnifiedFamily(config_of(*seg, "training.val_samples=0")).indices().val is None
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four images of each task to train; to validate two of seg and four of cls."""
+    root = tmp_path_factory.mktemp("uneven")
+    for split, images in (("train", 4), ("val", 2)):
+        write_voc(root / "seg", images=images, split=split)
+        write_folders(root / "cls", split=split)
+    return root
+
+
+def of_two(root: Path, tmp_path: Path, *words: str) -> UnifiedRunConfig:
+    config = config_of(
+        f"data.seg_root={root}/seg", f"data.cls_root={root}/cls", "model.num_seg_classes=21",
+        "model.num_cls_classes=2", f"storage={tmp_path}", "name=run", *WORKERS, *words,
+    )  # fmt: skip
+    return family_of(config).prepared()  # type: ignore[return-value]
+
+
+def test_tasks_together_need_one_set_with_an_image_for_each_worker(
+    uneven: Path, tmp_path: Path
+) -> None:
+    config = of_two(uneven, tmp_path, "loss.distillation.weight=0")
+    assert family_of(config).indices().val.lengths == {"seg": 2, "cls": 4}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("train_type=sequential", "retention.order=[seg, cls]"),
+        ("train_type=sequential", "retention.order=[cls, seg]"),
+    ],
+    ids=" ".join,
+)
+def test_runs_that_come_first_need_an_image_of_their_own_for_each_worker(
+    uneven: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConfigError, match=r"at most 2, the validation images of seg, got 4"):
+        family_of(of_two(uneven, tmp_path, *words)).indices()
