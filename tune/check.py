@@ -16,6 +16,8 @@ from mtl.tasks.reported import (
     final_metrics,
     is_loss,
     require_reported,
+    require_watched,
+    watched_metric,
 )
 from tune.budget import budget_of
 from tune.config import SearchConfig
@@ -121,6 +123,7 @@ def _goal(search: SearchConfig, runs: list[RunConfig]) -> Goal:
     expressions = tuple(Expression(one.value, known) for one in search.objectives)
     watched = search.halving.metric or _watched(search, base)
     for config in runs:
+        require_watched(config)
         for expression in expressions:
             for name in expression.names:
                 require_reported(name, f"objective '{expression.text}'", config, final=True)
@@ -140,7 +143,7 @@ def _watched(search: SearchConfig, base: RunConfig) -> str:
     value = search.objectives[0].value
     one = search.objectives[0]
     fits = value in epoch_metrics(base) and is_loss(value) == (one.direction == "minimize")
-    return value if fits else base.checkpoint.metric
+    return value if fits else watched_metric(base)
 
 
 def _check_rungs(search: SearchConfig, metric: str, runs: list[RunConfig]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from mtl.config.run import RunConfig
 from mtl.report.metrics import FINAL_STAGES
+from mtl.tasks.reported import watched_metric
 from mtl.training.loop import is_better
 
 Line = dict[str, Any]
@@ -43,14 +44,15 @@ class Outcome:
 def read_outcome(run_folder: Path, config: RunConfig) -> Outcome:
     """Read metrics.jsonl; a run that has not reported yet has no metrics.
 
-    The best weights are those that the run keeps: by `checkpoint.metric`, the first of equals.
+    The best weights are those that the run keeps: by its `watched_metric`, the first of equals.
     """
     lines, earlier = _lines(run_folder), _earlier(run_folder)
     final = [line for line in lines if line["stage"] in FINAL_STAGES]
     epochs = [line for line in lines if line not in final]
     best: Line = {}
+    watched = watched_metric(config)
     for line in (line for line in epochs if line["split"] == "val"):
-        if is_better(line, config.checkpoint.metric, best.get(config.checkpoint.metric)):
+        if is_better(line, watched, best.get(watched)):
             best = line
     found = dict(best)
     for line in final:

@@ -85,7 +85,8 @@ class UnifiedRunConfig(RunConfig):
     """Learning tasks one after another."""
     checkpoint: CheckpointConfig = CheckpointConfig(metric="score")
     """Resumable state; `score` is the mean of map, miou and top1, of those that are validated: all
-    that are trained, or of tasks learned one after another the one being learned."""
+    that are trained, or of tasks learned one after another the one being learned. A teacher or
+    phase whose task has no such metric watches its score."""
     evaluation: UnifiedEvaluationConfig = UnifiedEvaluationConfig()
     """Evaluation at the end."""
 

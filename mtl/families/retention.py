@@ -19,6 +19,7 @@ from mtl.errors import ConfigError, DataError
 from mtl.evaluation.retention import Outcome
 from mtl.evaluation.unified.result import MAIN_METRIC
 from mtl.families.sequential import SequentialFamily
+from mtl.tasks.reported import checkpoint_of
 from mtl.training.run_folder import RunFolder
 
 KEYS: dict[RetentionMethod, tuple[str, ...]] = {
@@ -68,6 +69,7 @@ def sequential_runs(
             "storage": join(joint.storage, str(joint.name), FOLDER),
             "train_type": "sequential",
             "retention": _of_method(joint.retention, method),
+            "checkpoint": checkpoint_of(joint, joint.retention.order),
             "training": joint.training.model_copy(
                 update={"batch_size": joint.teachers.batch_size, "accumulate": 1}
             ),

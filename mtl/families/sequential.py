@@ -32,6 +32,7 @@ from mtl.families.family import Indices
 from mtl.families.unified import UnifiedFamily
 from mtl.losses.consolidation import Consolidation, Importance
 from mtl.tasks.importance import load_importance, measure_importance, save_importance
+from mtl.tasks.reported import checkpoint_of, require_watched
 from mtl.tasks.task import Task
 from mtl.tasks.teachers import Lessons, Teachers
 from mtl.tasks.unified import UnifiedTask
@@ -58,6 +59,7 @@ class SequentialFamily(UnifiedFamily):
     def prepared(self) -> UnifiedRunConfig:
         """See `Family.prepared`: with a place for the model that the second task starts from."""
         config, task = self.config, self.earlier[0]
+        require_watched(config)
         given = config.teachers.path(task)
         if given and given != self._place(task):
             place = absolute(given)
@@ -133,6 +135,7 @@ class SequentialFamily(UnifiedFamily):
             "name": "-".join(self.earlier),
             "storage": join(config.storage, str(config.name), "before"),
             "retention": config.retention.model_copy(update={"order": self.earlier}),
+            "checkpoint": checkpoint_of(config, self.earlier),
         }
         return SequentialFamily(config.model_copy(update=changes)).placed()
 

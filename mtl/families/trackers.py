@@ -25,6 +25,7 @@ from mtl.report.contents import TRACKERS, Contents
 from mtl.report.frames import Picture
 from mtl.report.tracked_pictures import tracked_pictures
 from mtl.tasks.build import build_task
+from mtl.tasks.reported import require_watched
 from mtl.tasks.task import Metrics, Task
 from mtl.tracking.tracker import Tracker
 
@@ -64,7 +65,8 @@ class TrackerFamily:
         return []
 
     def prepared(self) -> TrackerRunConfig:
-        """See `Family.prepared`."""
+        """See `Family.prepared`: nothing is decided."""
+        require_watched(self.config)
         return self.config
 
     def task(self, indices: Indices, device: torch.device) -> Task:

@@ -31,6 +31,7 @@ from mtl.models.model_file import MODEL_FILE
 from mtl.models.weights import start_from
 from mtl.report.contents import UNIFIED, Contents
 from mtl.report.frames import Picture
+from mtl.tasks.reported import checkpoint_of, require_watched
 from mtl.tasks.task import Metrics, Task
 from mtl.tasks.teachers import Teachers, joint_lessons
 from mtl.tasks.unified import UnifiedTask
@@ -72,6 +73,7 @@ class UnifiedFamily:
     def prepared(self) -> UnifiedRunConfig:
         """The config with a place for every teacher."""
         config = self.config
+        require_watched(config)
         if config.model.normalization == "frozen_backbone" and config.model.init is None:
             raise ConfigError(
                 "model.normalization=frozen_backbone keeps the statistics that pretrained weights "
@@ -296,6 +298,7 @@ class UnifiedFamily:
             "storage": join(config.storage, str(config.name), "teachers"),
             "train_type": task,
             "training": training,
+            "checkpoint": checkpoint_of(config, (task,)),
             "teachers": type(config.teachers)(),
         }
         return config.model_copy(update=changes)

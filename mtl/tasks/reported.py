@@ -1,4 +1,4 @@
-"""Which metrics a run reports, known before it starts."""
+"""Which metrics a run reports, known before it starts, and which of them chooses its weights."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from mtl.conditions import ATTRIBUTE_NAMES, CONDITIONS
 from mtl.config.run import RunConfig
 from mtl.config.tracker_run import TrackerRunConfig
+from mtl.config.training import CheckpointConfig
 from mtl.config.unified import UnifiedTaskName
 from mtl.config.unified_run import UnifiedRunConfig
 from mtl.errors import ConfigError
@@ -20,6 +21,8 @@ CONDITION_METRICS: dict[str, tuple[str, ...]] = {
     "attributes": (
         *("loss/classification", "loss/severity", "attribute_accuracy", "attribute_f1"),
         *(f"attribute_f1/{name}" for name in ATTRIBUTE_NAMES),
+        *(f"attribute_precision/{name}" for name in ATTRIBUTE_NAMES),
+        *(f"attribute_recall/{name}" for name in ATTRIBUTE_NAMES),
         "severity_mae",
     ),
 }
@@ -29,7 +32,7 @@ TRACKING_METRICS = (
     *("fps", "speed_got10k"),
 )
 TASK_METRICS: dict[UnifiedTaskName, tuple[str, ...]] = {
-    "det": ("map", "map_50", "map_75"),
+    "det": ("map", "map_50", "map_75", "map_misread_boxes"),
     "seg": ("miou", "miou_merged"),
     "cls": ("top1",),
 }
@@ -58,6 +61,41 @@ def final_metrics(config: RunConfig) -> tuple[str, ...]:
 def is_loss(metric: str) -> bool:
     """Whether smaller values of a metric are better."""
     return metric.startswith("loss/") or metric == "severity_mae"
+
+
+def watched_metric(config: RunConfig) -> str:
+    """The metric that chooses the best weights of a run.
+
+    It is `checkpoint.metric`; a run that learns one task after another watches `score` while it
+    learns a task that has no such metric.
+    """
+    if isinstance(config, UnifiedRunConfig):
+        return checkpoint_of(config, config.validated).metric
+    return config.checkpoint.metric
+
+
+def checkpoint_of(config: UnifiedRunConfig, tasks: Sequence[UnifiedTaskName]) -> CheckpointConfig:
+    """The section `checkpoint` of a run of some of the tasks, as a run of more of them has it.
+
+    Args:
+        config: of the run of more tasks.
+        tasks: of the other; where none has the metric, it watches their `score`.
+    """
+    known = config.checkpoint.metric in _of_tasks(tasks)
+    return config.checkpoint if known else config.checkpoint.model_copy(update={"metric": SCORE})
+
+
+def require_watched(config: RunConfig) -> None:
+    """Refuse a `checkpoint.metric` that is none of the run, nor of a phase before it.
+
+    Raises:
+        ConfigError: names those that there are.
+    """
+    if isinstance(config, UnifiedRunConfig):
+        known = _of_tasks(config.learned)
+    else:
+        known = epoch_metrics(config)
+    _require(config.checkpoint.metric, "checkpoint.metric", config, known, " after each epoch")
 
 
 def require_reported(metric: str, where: str, config: RunConfig, final: bool) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from mtl.config.schema import RunConfig
 from mtl.errors import DataError, StoppedError
 from mtl.losses.weighting import LossGroups
-from mtl.tasks.reported import is_loss
+from mtl.tasks.reported import is_loss, watched_metric
 from mtl.tasks.task import Batch, Metrics, Moment, Task
 from mtl.training.balancing import Balancer, build_balancer
 from mtl.training.distributed import on_any_rank, share_buffers, world, wrap
@@ -312,16 +312,18 @@ def _close_epoch(
         state.history.append(
             {**place, "split": "val", **count, "seconds": round(state.seconds, 3), **measured}
         )
-    improved = is_better(measured or trained, run.config.checkpoint.metric, state.best)
+    watched = watched_metric(run.config)
+    improved = is_better(measured or trained, watched, state.best)
     if improved:
-        state.best = (measured or trained).get(run.config.checkpoint.metric, state.best)
+        state.best = (measured or trained).get(watched, state.best)
     return improved
 
 
 def is_better(metrics: Metrics, name: str, best: float | None) -> bool:
     """Whether the watched metric beats `best`; a loss or an error is better when smaller.
 
-    Where the metric is not reported (no validation split, say), the latest weights count as best.
+    Where the metric cannot be reported (no validation split, or no labels of what it measures), the
+    latest weights count as best; one that is unknown was refused before.
     """
     value = metrics.get(name)
     if value is None or best is None:

@@ -84,6 +84,12 @@ def first_run(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("preset", ["demo", "unified_demo"])
+def test_a_metric_that_no_task_reports_is_refused_before_a_worker_starts(preset: str) -> None:
+    with pytest.raises(ConfigError, match=r"^checkpoint\.metric: no task .* reports 'mAP' after"):
+        resolve([preset, "checkpoint.metric=mAP"])
+
+
 def test_weights_to_start_from_are_named_absolutely(
     first_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

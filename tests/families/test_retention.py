@@ -57,6 +57,15 @@ def test_a_phase_takes_the_steps_of_a_teacher(tmp_path: Path) -> None:
         assert run.running_stages == {"teachers": config.stages["teachers"]}
 
 
+def test_a_run_that_does_not_learn_the_watched_task_watches_its_score(tmp_path: Path) -> None:
+    config = joint(tmp_path, "retention.order=[seg, det]", "checkpoint.metric=top1")
+    for run in sequential_runs(config).values():
+        assert run.checkpoint.metric == "score"
+        assert family_of(run).first() == []
+    config = joint(tmp_path, "retention.order=[seg, det]", "checkpoint.metric=miou")
+    assert {run.checkpoint.metric for run in sequential_runs(config).values()} == {"miou"}
+
+
 def test_a_run_has_only_the_keys_of_its_method(tmp_path: Path) -> None:
     words = ["memory_images=5", "ewc_weight=7", "fisher_images=9", "lwf_weight=3"]
     config = joint(tmp_path, "retention.order=[cls, seg]", *(f"retention.{w}" for w in words))

@@ -14,6 +14,7 @@ from mtl.families import family_of
 from mtl.families.sequential import SequentialFamily
 from mtl.models.build import build_model
 from mtl.models.model_file import open_model, save_model
+from mtl.tasks.reported import watched_metric
 from mtl.training.state import TrainingState
 from tests.families.phases import SMALL, Keeper, StoppedError, run_of, small, trained
 
@@ -37,6 +38,27 @@ def test_the_run_of_three_tasks_needs_that_of_two_and_it_a_teacher(tmp_path: Pat
         f"{tmp_path}/run/before/seg-det/teachers/seg", f"{tmp_path}/run/before/seg-det",
     ]  # fmt: skip
     assert family.prepared() == config
+
+
+def test_each_phase_watches_the_metric_if_its_task_has_it_and_else_its_score(
+    tmp_path: Path,
+) -> None:
+    config = small(tmp_path, "checkpoint.metric=map_50")  # learns seg, det, cls
+    (before,) = family_of(config).first()
+    (teacher,) = family_of(before).first()
+    phases = [teacher, before, config]
+    assert [watched_metric(phase) for phase in phases] == ["score", "map_50", "score"]
+    for phase in phases:
+        assert family_of(phase).prepared() == phase
+    config = small(tmp_path, "checkpoint.metric=top1")
+    (before,) = family_of(config).first()
+    assert [watched_metric(phase) for phase in (before, config)] == ["score", "top1"]
+    assert family_of(before).prepared() == before
+
+
+def test_a_metric_of_a_task_that_is_not_learned_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^checkpoint\.metric: .* reports 'top1' after each"):
+        small(tmp_path, TWO, "checkpoint.metric=top1")
 
 
 def saved(folder: Path, *words: str) -> Path:

@@ -52,6 +52,39 @@ def test_teachers_are_runs_in_the_folder_of_the_run_they_teach(tmp_path: Path) -
         assert load_text(to_yaml(teacher), "saved") == teacher  # a config like any other
 
 
+@pytest.mark.parametrize(
+    ("metric", "watched"),
+    [
+        ("score", ["score", "score", "score"]),
+        ("map", ["map", "score", "score"]),
+        ("loss/segmentation", ["score", "loss/segmentation", "score"]),
+        ("loss/total", ["loss/total", "loss/total", "loss/total"]),
+    ],
+)
+def test_a_teacher_watches_its_score_where_the_metric_is_of_another_task(
+    metric: str, watched: list[str], tmp_path: Path
+) -> None:
+    config = prepared(tmp_path, f"checkpoint.metric={metric}")
+    assert config.checkpoint.metric == metric
+    teachers = family_of(config).first()
+    assert [teacher.checkpoint.metric for teacher in teachers] == watched
+    for teacher in teachers:
+        assert teacher.checkpoint.keep == config.checkpoint.keep
+        assert family_of(teacher).prepared() == teacher
+
+
+def test_a_metric_that_is_never_reported_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        prepared(tmp_path, "checkpoint.metric=mAP")
+    assert str(caught.value) == (
+        "checkpoint.metric: no task of this unified run reports 'mAP' after each epoch; it reports "
+        "score, map, map_50, map_75, map_misread_boxes, miou, miou_merged, top1, loss/total, "
+        "loss/detection, loss/segmentation, loss/classification."
+    )
+    with pytest.raises(ConfigError, match="reports 'map' after each epoch; it reports score, miou"):
+        prepared(tmp_path, "train_type=seg", "checkpoint.metric=map")
+
+
 def test_a_run_that_evaluates_no_split_has_no_pictures(tmp_path: Path) -> None:
     config = prepared(tmp_path, "evaluation.splits=[]")
     assert UnifiedFamily(config).pictures(tmp_path) == []

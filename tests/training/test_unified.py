@@ -6,17 +6,20 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pytest
 import torch
 
+from mtl.config.unified_run import UnifiedRunConfig
 from mtl.errors import DataError
+from mtl.families.unified import UnifiedFamily
 from mtl.training.loop import train
 from mtl.training.state import TrainingState
 from tests.data.unified.set_files import palette_mask, save, write_folders, write_voc
 from tests.training.test_loop import DiskReporter, without_seconds
+from tests.training.two_tasks import Keeper
 from tests.training.unified_runs import (
     CASES,
     config_of,
@@ -63,6 +66,26 @@ def test_a_joint_run_goes_on_from_any_step_to_the_same_digits(
         assert torch.equal(found.model[name], tensor), name
     assert torch.equal(found.balancing["values"], whole.end.balancing["values"])
     assert not torch.equal(found.balancing["values"], torch.ones(3, dtype=torch.float64))
+
+
+def test_a_teacher_keeps_its_best_weights_where_the_student_watches_another_task(
+    tmp_path: Path,
+) -> None:
+    words = ("checkpoint.metric=map", "stages.teachers.epochs=3", f"storage={tmp_path}", "name=a")
+    teacher = UnifiedFamily(UnifiedFamily(config_of(*words)).prepared()).first()[1]
+    state = trained(cast(UnifiedRunConfig, teacher))
+    scores = [line["miou"] for line in state.history if line["split"] == "val"]
+    assert len(scores) == 3
+    assert state.best == max(scores)
+
+
+@pytest.mark.parametrize("metric", ["map", "score"])
+def test_without_validation_the_latest_weights_are_the_best(metric: str) -> None:
+    words = ("training.val_samples=0", f"checkpoint.metric={metric}")
+    keeper = Keeper()
+    state = trained(config_of("loss.distillation.weight=0", *words), keeper)
+    assert state.best is None
+    assert keeper.improved == [True, True]
 
 
 def test_task_weights_start_equal_and_are_written_down(whole: Whole) -> None:

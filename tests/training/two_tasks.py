@@ -100,11 +100,13 @@ class Keeper:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder, self.saved = folder, 0
+        self.improved: list[bool] = []
 
     def progress(self, news: dict[str, Any]) -> None:
         pass
 
     def checkpoint(self, state: TrainingState, improved: bool) -> None:
+        self.improved.append(improved)
         if self.folder:
             (self.folder / f"{self.saved:03}").mkdir(parents=True)
             state.save(self.folder / f"{self.saved:03}", {})

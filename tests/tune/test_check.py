@@ -100,6 +100,7 @@ def test_the_tracker_search_fits_every_tracker(run: str) -> None:
         (["objectives=[{value: mota}]"], "no task of the run reports 'mota'; it reports iou,"),
         (["halving.metric=ao"], "no task of this hiptrack run reports 'ao' after each epoch"),
         (["halving.metric=miou"], "no task of this hiptrack run reports 'miou'"),
+        (["run.checkpoint.metric=mAP"], "checkpoint.metric: no task of this hiptrack run reports"),
         (
             [
                 "space.m={kind: choice, path: mode, choices: [mtl_hard, finetune_bbox]}",
@@ -249,6 +250,14 @@ def test_a_first_rung_within_the_greatest_share_of_teachers_is_refused() -> None
     with pytest.raises(ConfigError, match=r"until epoch 165, .* raise it above 0\.55"):
         checked("unified", "halving.rungs=[0.55]")
     assert checked("unified", "halving.rungs=[0.56]").watched == "score"
+
+
+def test_a_search_of_a_phase_compares_what_that_phase_watches() -> None:
+    rate = "{kind: float, path: stages.teachers.learning_rate, low: 1.0e-3, high: 1.0e-2}"
+    words = [f"space={{rate: {rate}}}", "run.train_type=sequential", "run.checkpoint.metric=map"]
+    words += ["objectives=[{value: 2 * top1}]", "halving.rungs=[0.9]"]
+    for scheduler in ("asha", "none"):
+        assert checked("unified_demo", *words, f"scheduler={scheduler}").watched == "score"
 
 
 def test_an_unknown_search_names_the_nearest() -> None:
