@@ -32,7 +32,7 @@ TRACKING_METRICS = (
     *("fps", "speed_got10k"),
 )
 TASK_METRICS: dict[UnifiedTaskName, tuple[str, ...]] = {
-    "det": ("map", "map_50", "map_75", "map_misread_boxes"),
+    "det": ("map", "map_50", "map_75"),
     "seg": ("miou", "miou_merged"),
     "cls": ("top1",),
 }
