@@ -50,7 +50,7 @@ def rows_of(found: FoundBoxes, num_images: int, num_classes: int) -> np.ndarray:
     for image in range(num_images):
         mine = found.images == image
         columns = (found.boxes_xywh[mine], found.scores[mine], found.classes[mine])
-        rows.append(as_rows(*map(torch.from_numpy, columns), num_classes))
+        rows.append(as_rows(*map(torch.from_numpy, columns), num_classes, 100 * num_classes))
     placed = torch.stack(rows)
     placed[..., 4].masked_fill_(placed[..., 5] == 0, NO_BOX)
     return placed.numpy()
