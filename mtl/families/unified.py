@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from mtl.config.schema import RunConfig
-from mtl.config.unified import UnifiedTaskName
+from mtl.config.unified import BoxDecodingConfig, UnifiedTaskName
 from mtl.config.unified_run import UnifiedRunConfig
 from mtl.data.storage import absolute, join
 from mtl.data.unified.build import build_unified_index, local_unified_index
@@ -38,8 +39,14 @@ from mtl.tasks.unified import UnifiedTask
 from mtl.tasks.unified_answers import score_of
 from mtl.tracking.finished_model import FinishedModel, read_model, unified_classes_of_model
 
-BEGINNING = ("init", "initial_confidence")
-"""Keys of a network that say how its weights begin; finished ones may have begun otherwise."""
+FREE: Any = {
+    **dict.fromkeys(("init", "initial_confidence"), True),  # how weights begin
+    **{"backbone": {"drop_path"}, "head": {"dropout"}},  # chance while they learn
+    "boxes": set(BoxDecodingConfig.model_fields) - {"center_span"},  # what is made of the maps
+    **dict.fromkeys(("segmentation_output", "segmentation_size"), True),
+}
+"""Keys of a network that change neither which weights fit nor what its raw maps mean; finished ones
+may differ in them. Pooling is none: classes are learned, and distilled, through it."""
 
 
 class Answered(NamedTuple):
@@ -57,6 +64,10 @@ class UnifiedFamily:
 
     def __init__(self, config: UnifiedRunConfig) -> None:
         self.config = config
+
+    def __reduce__(self) -> tuple[type, tuple[UnifiedRunConfig]]:
+        """What was read stays in this process."""
+        return type(self), (self.config,)
 
     @property
     def contents(self) -> Contents:
@@ -169,13 +180,19 @@ class UnifiedFamily:
         size: int,
         out: Path,
     ) -> list[Answered]:
-        """See `Family.evaluate_share`: answers of the model and, on its own task, each teacher."""
+        """See `Family.evaluate_share`: answers of the model and, on its own task, each teacher.
+
+        A teacher sees images of the sizes that it was trained with, and decodes as it did then.
+        """
         config = self.config
         here = local_unified_index(config.data, index)
         asked = [(False, Answering(config, model, here, device), config.learned)]
         if config.taught:
-            for task, teacher in self._models(device).items():
-                asked.append((True, Answering(config, teacher, here, device), (task,)))
+            for task, found in self._teachers.items():
+                data = config.data.model_copy(update={"sizes": found.config.data.sizes})
+                own = found.config.model_copy(update={"data": data})
+                teacher = found.model.to(device)
+                asked.append((True, Answering(own, teacher, here, device), (task,)))
         return [
             Answered(taught, one.answer(block))
             for taught, one, tasks in asked
@@ -309,8 +326,13 @@ class UnifiedFamily:
         Raises:
             CheckpointError: as `_read_teacher`.
         """
+        return {task: found.model.to(device) for task, found in self._teachers.items()}
+
+    @cached_property
+    def _teachers(self) -> dict[UnifiedTaskName, Any]:
+        """The teachers as they were read, once."""
         return {
-            task: self._read_teacher(task, str(self.config.teachers.path(task))).model.to(device)
+            task: self._read_teacher(task, str(self.config.teachers.path(task)))
             for task in self.config.tasks
         }
 
@@ -362,8 +384,8 @@ class UnifiedFamily:
                 f"{what} must have learned {task}, but it was trained with "
                 f"train_type={found.config.train_type}; {advice}"
             )
-        theirs, mine = found.config.model.model_dump(), self.config.model.model_dump()
-        for key in (k for k in mine if k not in BEGINNING and mine[k] != theirs[k]):
+        theirs, mine = (one.model.model_dump(exclude=FREE) for one in (found.config, self.config))
+        for key in (k for k in mine if mine[k] != theirs[k]):
             raise CheckpointError(
                 f"{what} must be the same network as the student: model.{key} is {theirs[key]} "
                 f"there and {mine[key]} here; {advice}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 from mtl.__main__ import main
 from mtl.config.load import load
 from mtl.families import family_of
+from mtl.families.unified import UnifiedFamily
 from mtl.families.unified_answering import Answering, Answers, Block
 from mtl.tracking.finished_model import read_model
 from tests.benchmark.small_evaluation import write_model
@@ -114,6 +116,55 @@ def test_a_run_evaluates_its_best_weights_to_the_same_numbers(place: Path) -> No
         assert metrics[f"{name}_low"] == expected[name]["low"]
     same = Path("one/test/per_image.csv")
     assert (place / "run" / same).read_bytes() == (place / "out" / "results" / same).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def taught(place: Path) -> tuple[UnifiedFamily, list[str]]:
+    """A run with the model `one`, and its teachers: of larger images, and other boxes kept."""
+    large = "data.sizes={det: 96, seg: 96, cls: 96, cls_short_side: 96}"
+    other = "model.boxes.max_boxes=5"
+    teachers = {
+        task: write_unified(place / f"taught-{task}", seed, f"train_type={task}", large, other)
+        for seed, task in enumerate(("det", "seg", "cls"), start=5)
+    }
+    words = [f"teachers.{task}={folder}" for task, folder in teachers.items()]
+    family = family_of(load("unified_demo", [*SMALL, "name=one", *words]))
+    options = [w for task, folder in teachers.items() for w in ("--teacher", f"{task}={folder}")]
+    assert isinstance(family, UnifiedFamily)
+    return family, options
+
+
+def test_a_run_and_the_command_say_the_same_of_a_teacher_of_other_sizes(
+    place: Path, taught: tuple[UnifiedFamily, list[str]]
+) -> None:
+    family, options = taught
+    index, model = family.indices().final["test"], read_model(place / "one").model
+    found = family.evaluate_share(model, index, torch.device("cpu"), 0, 1, place / "taught")
+    metrics = family.summarize(index, "test", found, place / "taught")
+    assert evaluate(place, "beside", "one", *options) == 0
+    (one,) = numbers(place, "beside")["models"].values()
+    for task, name in (("det", "map"), ("seg", "miou"), ("cls", "top1")):
+        assert metrics[f"teacher/{name}"] == one["teachers"][task][name]["value"]
+        assert metrics.get(f"drop/{name}") == one["teachers"][task]["drop"]["value"]
+
+
+def test_a_run_reads_its_teachers_once_and_does_not_send_them_about(
+    place: Path, taught: tuple[UnifiedFamily, list[str]]
+) -> None:
+    family, index = UnifiedFamily(taught[0].config), taught[0].indices().final["test"]
+    model, cpu = read_model(place / "one").model, torch.device("cpu")
+    before = len(pickle.dumps(family))
+    first = family.evaluate_share(model, index, cpu, 0, 1, place / "once")
+    assert len(pickle.dumps(family)) == before
+    places = [Path(str(family.config.teachers.path(task))) for task in ("det", "seg", "cls")]
+    for folder in places:
+        folder.rename(folder.with_suffix(".away"))
+    again = family.evaluate_share(model, index, cpu, 0, 1, place / "once")
+    for folder in places:
+        folder.with_suffix(".away").rename(folder)
+    assert len(first) == len(again)
+    for one, two in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one.answers.values, two.answers.values)
 
 
 def test_an_interrupted_evaluation_goes_on_after_the_last_whole_task(

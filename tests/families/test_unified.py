@@ -78,7 +78,7 @@ def test_a_metric_that_is_never_reported_is_refused_in_one_sentence(tmp_path: Pa
         prepared(tmp_path, "checkpoint.metric=mAP")
     assert str(caught.value) == (
         "checkpoint.metric: no task of this unified run reports 'mAP' after each epoch; it reports "
-        "score, map, map_50, map_75, map_misread_boxes, miou, miou_merged, top1, loss/total, "
+        "score, map, map_50, map_75, miou, miou_merged, top1, loss/total, "
         "loss/detection, loss/segmentation, loss/classification."
     )
     with pytest.raises(ConfigError, match="reports 'map' after each epoch; it reports score, miou"):
@@ -137,6 +137,31 @@ def test_a_teacher_may_have_begun_otherwise(tmp_path: Path) -> None:
     assert prepared(tmp_path, f"teachers.det={place}").teachers.det == str(place)
 
 
+@pytest.mark.parametrize(
+    "word",
+    [
+        "model.boxes.nms_iou=0.7", "model.boxes.voting_iou=0.4", "model.boxes.nms=class_agnostic",
+        "model.boxes.threshold=0.1", "model.boxes.max_boxes=7", "model.boxes.class_score=softmax",
+        "model.segmentation_output=fixed", "model.segmentation_size=64",
+        "model.backbone.drop_path=0.3", "model.head.dropout=0.5",
+    ],
+)  # fmt: skip
+def test_a_teacher_may_differ_in_what_changes_no_weight_and_no_raw_map(
+    word: str, tmp_path: Path
+) -> None:
+    theirs, mine = config_of(word), config_of()
+    place = saved(tmp_path / "teacher", theirs)
+    assert prepared(tmp_path, f"teachers.det={place}").teachers.det == str(place)
+    torch.manual_seed(0)
+    other, same = build_model(theirs).eval(), build_model(mine).eval()
+    same.load_state_dict(other.state_dict())
+    images = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        maps = [model({"det": images})["det"] for model in (other, same)]
+    for one, two in zip(*maps, strict=True):
+        assert torch.equal(one, two)
+
+
 def teacher_elsewhere(tmp_path: Path, *words: str, preset: str = "unified_demo") -> str:
     config = config_of(*words) if preset == "unified_demo" else load(preset, words)
     return str(saved(tmp_path / "teacher", config))
@@ -148,6 +173,11 @@ def teacher_elsewhere(tmp_path: Path, *words: str, preset: str = "unified_demo")
         (["model.neck_width=32"], "the same network as the student: model.neck_width is 32 there"),
         (["model.num_det_classes=5"], "model.num_det_classes is 5 there and 4 here"),
         (["model.backbone.features=stride_32"], "model.backbone is {'name': 'test_efficientnet'"),
+        (
+            ["model.boxes.center_span=2.5"],
+            "model.boxes is {'center_span': 2.5} there and {'center_span': 2.0} here",
+        ),
+        (["model.pooling.kind=threshold"], "model.pooling is {'kind': 'threshold'"),
         (["train_type=cls"], "must have learned det, but it was trained with train_type=cls"),
     ],
 )
