@@ -36,12 +36,13 @@ _LOG = logging.getLogger(__name__)
 _Out = TypeVar("_Out")
 
 
-def build_index(config: DataConfig, split: Split) -> FrameIndex:
+def build_index(config: DataConfig, split: Split, asked_by: str | None = None) -> FrameIndex:
     """Read the frames, boxes and conditions of a split.
 
     Args:
         config: where the data is and how it is read; without a root, the embedded sequences.
         split: which part; val is held out of train where the root has no val folder.
+        asked_by: the key that names the split, for the message where its folder is missing.
 
     Raises:
         DataError: if root, split or labels are missing, nothing usable is left, or, with
@@ -50,7 +51,7 @@ def build_index(config: DataConfig, split: Split) -> FrameIndex:
     root = absolute(config.root) if config.root is not None else _embedded(config)
     labels = None if config.labels is None else absolute(config.labels)
     with _readable(root, split):
-        return _build(root, labels, config, split)
+        return _build(root, labels, config, split, asked_by)
 
 
 def read_split_folder(config: DataConfig, split: Split) -> FrameIndex:
@@ -97,8 +98,10 @@ def held_out(names: Iterable[str], ratio: float) -> set[str]:
     return set(ordered[: min(max(1, round(ratio * len(ordered))), len(ordered) - 1)])
 
 
-def _build(root: str, labels: str | None, config: DataConfig, split: Split) -> FrameIndex:
-    folder = _folder_of(root, split)
+def _build(
+    root: str, labels: str | None, config: DataConfig, split: Split, asked_by: str | None
+) -> FrameIndex:
+    folder = _folder_of(root, split, asked_by)
     place = join(root, folder)
     bad = BadItems(config.on_error)
     names = _names(place, bad)
@@ -233,20 +236,23 @@ def _key(
     return cache_key([*parts, names, prints, files, about])
 
 
-def _folder_of(root: str, split: Split) -> str:
+def _folder_of(root: str, split: Split, asked_by: str | None) -> str:
     """The folder that holds a split: its own, or train for a held-out val."""
     found = _folders(root)
     folder = "train" if split == "val" and "val" not in found else split
     if folder not in found:
-        raise _no_split(root, folder)
+        raise _no_split(root, folder, asked_by)
     return folder
 
 
-def _no_split(root: str, folder: str) -> DataError:
+def _no_split(root: str, folder: str, asked_by: str | None = None) -> DataError:
     there = ", ".join(f"{name}/" for name in ("train", "val", "test") if name in _folders(root))
+    asked = f", which {asked_by} asks for," if asked_by else ""
+    remedy = f", or leave {folder} out of {asked_by}" if asked_by else ""
     return DataError(
-        f"data.root {root} has no {folder}/ folder but {there or 'none of train/, val/, test/'}; "
-        "give the folder that holds train/ and, if there are any, val/ and test/."
+        f"data.root {root} has no {folder}/ folder{asked} "
+        f"but {there or 'none of train/, val/, test/'}; "
+        f"give the folder that holds train/ and, if there are any, val/ and test/{remedy}."
     )
 
 

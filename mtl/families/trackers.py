@@ -57,7 +57,8 @@ class TrackerFamily:
         val = build_index(data, "val") if config.training.val_samples else None
         final: dict[str, Any] = {}
         for split in config.evaluation.splits:
-            final[split] = val if split == "val" and val else build_index(data, split)
+            held = val if split == "val" else None
+            final[split] = held or build_index(data, split, asked_by="evaluation.splits")
         return Indices(train, val, final)
 
     def first(self) -> list[RunConfig]:

@@ -21,8 +21,8 @@ from mtl.training.state import TrainingState
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
 
 PRESETS = {
-    "hiptrack_small": ["evaluation.splits=[]"],
-    "simtrack_small": ["evaluation.splits=[]"],
+    "hiptrack_small": [],
+    "simtrack_small": [],
     "unified_demo": ["train_type=det"],
 }
 WITHOUT_DROPOUT = {
