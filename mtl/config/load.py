@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, get_origin
+from typing import Any, NamedTuple, TypeVar, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -30,6 +30,7 @@ RUN_SCHEMAS: dict[str, type[RunConfig]] = {
 """What the keys of a run are, by `model.family`."""
 DEFAULT_FAMILY = "hiptrack"
 """Of a config that names none."""
+_COMMAND_LINE = "the command line"
 
 
 class _Loader(yaml.SafeLoader):
@@ -157,26 +158,48 @@ def _validated(
         return schema.model_validate_json(json.dumps(with_values_of_its_place(schema, values)))
     except ValidationError as error:
         first = _most_telling(error)
-        path = ".".join(_path(values, first["loc"]))
-        where = "the command line" if path in from_command_line else origin
-        raise ConfigError(_sentence(schema, first, path, where)) from None
+        place = _place(values, first["loc"])
+        where = _COMMAND_LINE if place.path in from_command_line else origin
+        if first["type"] == "extra_forbidden":
+            sentence = _unknown(schema, place, where, from_command_line)
+        else:
+            sentence = _refused(first, place.path, where)
+        raise ConfigError(sentence) from None
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"{origin} holds a value that is no plain number, text, list or map: {error}"
         ) from None
 
 
-def _path(values: Any, location: Sequence[int | str]) -> Iterator[str]:
-    """Keys of a location; the tags that tell alternatives apart (`cosine`, `hiptrack`) are none."""
+class _Place(NamedTuple):
+    """Where in a config an error lies."""
+
+    path: str
+    """Its key."""
+    section: str = ""
+    """Path of the innermost section around it that is one of several alternatives, if any is."""
+    tag: str = ""
+    """Key of that section which says which alternative it is; empty: there is no such section."""
+    chosen: str = ""
+    """What that key says."""
+
+
+def _place(values: Any, location: Sequence[int | str]) -> _Place:
+    """A location without the tags that tell alternatives apart (`cosine`, `hiptrack`)."""
+    keys: list[str] = []
+    alternative: tuple[str, ...] = ()
     for part in location:
-        if isinstance(values, dict) and part not in values and part in _tags(values):
+        tags = _tags(values) if isinstance(values, dict) and part not in values else {}
+        if tag := next((tag for tag in tags if tags[tag] == part), None):
+            alternative = ".".join(keys), tag, str(part)
             continue
         values = values.get(part) if isinstance(values, dict) else None
-        yield str(part)
+        keys.append(str(part))
+    return _Place(".".join(keys), *alternative)
 
 
-def _tags(values: Mapping[str, Any]) -> tuple[Any, ...]:
-    return values.get("kind"), values.get("family", DEFAULT_FAMILY)
+def _tags(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {"kind": values.get("kind"), "family": values.get("family", DEFAULT_FAMILY)}
 
 
 def to_yaml(config: RunConfig) -> str:
@@ -238,11 +261,21 @@ def _most_telling(error: ValidationError) -> Any:
     return next((d for d in details if d["type"] == "extra_forbidden"), details[0])
 
 
-def _sentence(schema: type[Config], detail: Any, path: str, where: str) -> str:
-    if detail["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(path, list(_key_paths(schema, path)), n=1, cutoff=0.5)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        return f"unknown key '{path}' in {where}{hint}"
+def _unknown(
+    schema: type[Config], place: _Place, where: str, from_command_line: Sequence[str]
+) -> str:
+    known = list(_key_paths(schema, place.path))
+    if place.path in known and place.tag:  # of another alternative
+        tag, key = f"{place.section}.{place.tag}", place.path.removeprefix(f"{place.section}.")
+        changed = f"write {place.section}={{{place.tag}: {place.chosen}}}"
+        remedy = changed if tag in from_command_line and where != _COMMAND_LINE else "leave it out"
+        return f"{tag}={place.chosen} has no key '{key}' (in {where}); {remedy}"
+    near = difflib.get_close_matches(place.path, known, n=1, cutoff=0.5)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return f"unknown key '{place.path}' in {where}{hint}"
+
+
+def _refused(detail: Any, path: str, where: str) -> str:
     reason = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error":
         return f"{path + ': ' if path else ''}{reason} (in {where})"

@@ -88,6 +88,42 @@ def test_an_unknown_key_names_the_file_and_the_nearest_known_key(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        (
+            "weighting.kind=uncertainty",
+            "weighting.kind=uncertainty has no key 'floor' (in preset 'unified_plus'); write "
+            "weighting={kind: uncertainty}",
+        ),
+        (
+            "stages.joint.schedule.kind=step",
+            "stages.joint.schedule.kind=step has no key 'warmup_ratio' (in preset 'unified_plus'); "
+            "write stages.joint.schedule={kind: step}",
+        ),
+        (
+            "weighting={kind: rlw, floor: 0.1}",
+            "weighting.kind=rlw has no key 'floor' (in preset 'unified_plus'); leave it out",
+        ),
+        ("weighting={kind: learnable, flor: 0.1}", "did you mean 'weighting.floor'?"),
+    ],
+)
+def test_a_key_of_another_kind_is_not_offered_again(word: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("unified_plus", [word])
+    assert message in str(caught.value)
+    _, _, remedy = message.partition("; write ")
+    assert load("unified_plus", [remedy] if remedy else [])
+
+
+def test_a_key_of_another_family_is_not_offered_again() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("hiptrack", ["model.backbone.fovea=16"])
+    assert str(caught.value) == (
+        "model.family=hiptrack has no key 'backbone.fovea' (in the command line); leave it out"
+    )
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("a: [1", "not valid YAML"),
