@@ -1,9 +1,12 @@
-"""Every key a run knows, with its default, its range and one sentence of documentation.
+"""The config classes of every run and of trackers, gathered under one name.
 
-The sentences stand in the files this one gathers: `run.py` has what every run has, `tracker_run.py`
-what a run of a tracker has besides. Defaults live there only: a preset lists what differs from
-them. They are the published HIPTrack recipe (reference specification, sections 1 and 9 to 11)
-unless a sentence says otherwise; those of the keys only SimTrack has are the published SimTrack.
+Keys, defaults, ranges and a sentence for each stand in the files they come from: `run.py`,
+`training.py` and `weighting.py` have what every run has, `tracker_run.py`, `trackers.py` and
+`tracking_data.py` what a run of a tracker has besides; the unified model's are in `unified_run.py`,
+`unified.py`, `unified_data.py` and `retention.py`. Defaults live there only: a preset lists what
+differs from them. They are the published HIPTrack recipe (reference specification, sections 1 and
+9 to 11) unless a sentence says otherwise; those of the keys only SimTrack has are the published
+SimTrack.
 """
 
 from __future__ import annotations
