@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from mtl.comparison.work import Work
 from mtl.config.schema import TrackerRunConfig
 from mtl.models.build import build_model
 
@@ -25,10 +25,11 @@ def _count(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def flops(work: Work) -> int:
+def flops(work: Callable[[], None]) -> int:
     """Floating-point operations of matrix products and convolutions; one fused one counts two.
 
-    Attention is counted as the two products it is, so that the number depends on no kernel.
+    Attention is counted as the two products it is, so that the number depends on no kernel: of a
+    fused one torch counts nothing on a CPU, and on a GPU also what its backward pass does again.
     """
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         work()

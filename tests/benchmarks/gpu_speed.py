@@ -3,7 +3,8 @@
 Trains each preset's last stage for a few steps in the real loop, at several batch sizes and
 precisions, on one batch that lies in memory and is brought to the GPU in each step: so nothing but
 the step is measured. Prints Markdown: samples a second over the second half of the steps, the
-operations of a sample's forward and backward pass counted by torch, their rate, and the memory.
+operations of a sample's forward and backward pass (products and convolutions, attention as its two
+products), their rate, and the memory.
 Presets need no data of their own (embedded data is used); `--keys` change all of them.
 """
 
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -26,10 +26,11 @@ from mtl.config.schema import RunConfig
 from mtl.config.unified_run import UnifiedRunConfig
 from mtl.data.clips import collate
 from mtl.families import family_of
-from mtl.tasks.task import Batch, Moment, Task
+from mtl.tasks.task import Batch, Task
 from mtl.training.loop import Run, train
 from mtl.training.state import TrainingState
 from tests.benchmarks.joint_step import NoiseTask, noise
+from tests.benchmarks.step_flops import step_flops
 
 COUNTED = 2
 """Samples whose operations are counted."""
@@ -101,11 +102,7 @@ def row(preset: str, keys: list[str], size: int, precision: str, steps: int, dev
     train(Run(config, task, model, where, Repeated(batch, where), speed), TrainingState())
     rate, memory = speed.news["samples_per_second"], speed.news.get("gpu_memory_bytes", 0)
     few = {name: x[:COUNTED].to(where) for name, x in batch.items()}
-    with FlopCounterMode(display=False) as counter:
-        torch.stack(
-            [x.float() for x in task.losses(model, few, Moment(1, True)).values.values()]
-        ).sum().backward()
-    flops = counter.get_total_flops() / COUNTED
+    flops = step_flops(task, model, few) / COUNTED
     cells = (
         preset,
         f"{size}",

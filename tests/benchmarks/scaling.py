@@ -1,10 +1,10 @@
 """What 1, 8, 64 and 512 GPUs need of a cluster: `python tests/benchmarks/scaling.py PRESET ...`.
 
 Measures what a sample of the run costs here (pictures, bytes, time of one core), counts the
-operations of a training step and the bytes of gradients and of a checkpoint that is written for it,
-and puts them into the arithmetic of `cluster.scaling`. What a GPU sustains, its machine, the object
-store and the rate of losses are assumptions, given as options and printed. Further words are
-key=value of the run; `data.root=ROOT` takes real pictures.
+operations of a training step (products and convolutions) and the bytes of gradients and of a
+checkpoint that is written for it, and puts them into the arithmetic of `cluster.scaling`. What a
+GPU sustains, its machine, the object store and the rate of losses are assumptions, given as options
+and printed. Further words are key=value of the run; `data.root=ROOT` takes real pictures.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from unittest import mock
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from cluster.scaling import Demand, Machines, Work, demand
 from mtl.config.load import load
 from mtl.data import images
 from mtl.data.clips import collate
 from mtl.families import family_of
-from mtl.tasks.task import Moment
 from mtl.training.state import TrainingState
+from tests.benchmarks.step_flops import step_flops
 
 GPUS = (1, 8, 64, 512)
+COUNTED = 2
+"""Samples whose operations are counted."""
 
 
 def measured(words: list[str], samples: int, checkpoint_s: float) -> Work:
@@ -51,16 +52,13 @@ def measured(words: list[str], samples: int, checkpoint_s: float) -> Work:
         start = time.process_time()
         made = [sampler.sample(number) for number in range(samples)]
         decode_s = (time.process_time() - start) / samples
-    batch = {name: torch.from_numpy(array) for name, array in collate(made[:2]).items()}
+    batch = {name: torch.from_numpy(array) for name, array in collate(made[:COUNTED]).items()}
     task = family.task(indices, torch.device("cpu"))
     model = task.build_model()
     stage = list(config.running_stages.values())[-1]
     task.set_mode(model, stage)
     optimizer = torch.optim.AdamW(task.parameter_groups(model, stage))
-    with FlopCounterMode(display=False) as counter:
-        torch.stack(
-            list(task.losses(model, batch, Moment(1, True)).values.values())
-        ).sum().backward()
+    counted = step_flops(task, model, batch)
     optimizer.step()
     gradients = [x.grad for x in model.parameters() if x.grad is not None]
     with tempfile.TemporaryDirectory() as folder:
@@ -69,7 +67,7 @@ def measured(words: list[str], samples: int, checkpoint_s: float) -> Work:
         checkpoint = sum(file.stat().st_size for file in Path(folder).iterdir())
     return Work(
         batch_size=config.training.batch_size,
-        flops_per_sample=counter.get_total_flops() / 2,
+        flops_per_sample=counted / COUNTED,
         files_per_sample=len(read) / samples,
         bytes_per_sample=sum(read) / samples,
         decode_s=decode_s,
