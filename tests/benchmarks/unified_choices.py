@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from mtl.config.load import load
 from mtl.config.unified import UNIFIED_TASKS, UnifiedTaskName
 from mtl.config.unified_run import UnifiedRunConfig
+from mtl.cpu import set_up_cpu
 from mtl.data.clips import collate
 from mtl.families.unified import UnifiedFamily
 from mtl.models.unified.backbone import Features
@@ -241,7 +242,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--only", nargs="*", help="beginnings of the rows that are wanted")
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    set_up_cpu(1)
     data = options.data
     common = [
         f"data.det_root={data / 'mini_coco_det'}", f"data.seg_root={data / 'mini_voc_seg'}",
