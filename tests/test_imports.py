@@ -30,7 +30,7 @@ BELOW = {
     | {"losses", "tasks", "training"},
     "doctor": {"config", "data", "models", "training", "families"},
 }
-FREE = {"errors", "files", "hiccups"}
+FREE = {"cpu", "errors", "files", "hiccups"}
 
 
 def imports_of(file: Path) -> Iterator[str]:
