@@ -40,10 +40,13 @@ from mtl.tasks.unified_answers import score_of
 from mtl.tracking.finished_model import FinishedModel, read_model, unified_classes_of_model
 
 FREE: Any = {
-    **dict.fromkeys(("init", "initial_confidence"), True),  # how weights begin
-    **{"backbone": {"drop_path"}, "head": {"dropout"}},  # chance while they learn
+    "init": True,  # how weights begin
+    "initial_confidence": True,
+    "backbone": {"drop_path"},  # chance while they learn
+    "head": {"dropout"},
     "boxes": set(BoxDecodingConfig.model_fields) - {"center_span"},  # what is made of the maps
-    **dict.fromkeys(("segmentation_output", "segmentation_size"), True),
+    "segmentation_output": True,
+    "segmentation_size": True,
 }
 """Keys of a network that change neither which weights fit nor what its raw maps mean; finished ones
 may differ in them. Pooling is none: classes are learned, and distilled, through it."""
@@ -189,6 +192,7 @@ class UnifiedFamily:
         asked = [(False, Answering(config, model, here, device), config.learned)]
         if config.taught:
             for task, found in self._teachers.items():
+                assert isinstance(found.config, UnifiedRunConfig)  # `_read` refuses others
                 data = config.data.model_copy(update={"sizes": found.config.data.sizes})
                 own = found.config.model_copy(update={"data": data})
                 teacher = found.model.to(device)
@@ -329,7 +333,7 @@ class UnifiedFamily:
         return {task: found.model.to(device) for task, found in self._teachers.items()}
 
     @cached_property
-    def _teachers(self) -> dict[UnifiedTaskName, Any]:
+    def _teachers(self) -> dict[UnifiedTaskName, FinishedModel]:
         """The teachers as they were read, once."""
         return {
             task: self._read_teacher(task, str(self.config.teachers.path(task)))

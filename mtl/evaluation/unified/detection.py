@@ -94,12 +94,9 @@ def misread_metrics(
     Raises:
         ShapeError: if an image or class number is out of range, or columns do not fit.
     """
-    _check(truth, found, num_images, len(class_names))
-    if not (~truth.crowd).any():
-        return {}
-    boxes = (_misread(truth), _misread(found), num_images, len(class_names))
-    drawn = _mean(_resampled(*boxes, resamples)) if resamples and num_images > 1 else None
-    return {"map_misread_boxes": Measured(float(np.nanmean(coco_precision(*boxes))), drawn)}
+    boxes = _misread(truth), _misread(found)
+    measured = detection_metrics(*boxes, num_images, class_names, resamples)
+    return {"map_misread_boxes": measured["map"]} if measured else {}
 
 
 def coco_precision(
