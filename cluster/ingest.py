@@ -81,7 +81,7 @@ class RayBatches:
         self._val = None if val is None else SampleMaker(family, val, training=False)
 
     def training(self, first_step: int, last_step: int) -> Iterator[Batch]:
-        """Micro-batches of the steps, as `mtl.training.loop.Batches` wants them."""
+        """Micro-batches of the steps, as `mtl.training.run.Batches` wants them."""
         rank, size = world()
         training = self._config.training
         numbers = training_numbers(

@@ -27,7 +27,7 @@ Keep = Callable[[dict[str, Any], TrainingState | None], None]
 
 
 class RunReporter:
-    """`mtl.training.loop.Reporter` on Ray. Only rank 0 has a writer and hands over files."""
+    """`mtl.training.run.Reporter` on Ray. Only rank 0 has a writer and hands over files."""
 
     def __init__(
         self,

@@ -29,9 +29,10 @@ from mtl.families import Family, Indices, family_of
 from mtl.models.model_file import load_model
 from mtl.training.checkpoints import Checkpoints
 from mtl.training.distributed import gather_objects, world
-from mtl.training.loop import NO_SIGNALS, Batches, Run, Signals, never, train
+from mtl.training.loop import train
 from mtl.training.plan import plan_of
 from mtl.training.recorded import RecordedBatches
+from mtl.training.run import NO_SIGNALS, Batches, Run, Signals, never
 from mtl.training.run_folder import RunFolder, RunWriter
 from mtl.training.seeding import seed_weights
 from mtl.training.state import TrainingState

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from mtl.config.run import RunConfig
 from mtl.report.metrics import FINAL_STAGES
-from mtl.tasks.reported import watched_metric
-from mtl.training.loop import is_better
+from mtl.tasks.reported import is_better, watched_metric
 
 Line = dict[str, Any]
 

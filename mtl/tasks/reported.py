@@ -11,6 +11,7 @@ from mtl.config.training import CheckpointConfig
 from mtl.config.unified import UnifiedTaskName
 from mtl.config.unified_run import UnifiedRunConfig
 from mtl.errors import ConfigError
+from mtl.tasks.task import Metrics
 from mtl.tasks.unified import LOSS_OF
 
 CONDITION_METRICS: dict[str, tuple[str, ...]] = {
@@ -61,6 +62,18 @@ def final_metrics(config: RunConfig) -> tuple[str, ...]:
 def is_loss(metric: str) -> bool:
     """Whether smaller values of a metric are better."""
     return metric.startswith("loss/") or metric == "severity_mae"
+
+
+def is_better(metrics: Metrics, name: str, best: float | None) -> bool:
+    """Whether the watched metric beats `best`; a loss or an error is better when smaller.
+
+    Where the metric cannot be reported (no validation split, or no labels of what it measures), the
+    latest weights count as best; one that is unknown was refused before.
+    """
+    value = metrics.get(name)
+    if value is None or best is None:
+        return True
+    return bool(value < best if is_loss(name) else value > best)
 
 
 def watched_metric(config: RunConfig) -> str:

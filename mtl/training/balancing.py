@@ -76,8 +76,8 @@ class Balancer:
         values = []
         last = len(step.micro_batches) - 1
         for number, batch in enumerate(step.micro_batches):
-            with sync_gradients(step.wrapped, when=number == last):
-                losses = step.losses(step.wrapped, batch)
+            with sync_gradients(step.setting.model, when=number == last):
+                losses = step.losses(step.setting.model, batch)
                 step.scale(self.groups.total(losses, factors)).backward()
             values.append({name: value.detach() for name, value in losses.items()})
         return values
@@ -126,8 +126,9 @@ class GradientBalancer(Balancer):
 
     def backward(self, step: Step) -> tuple[Losses, Tensor]:
         """See `Balancer.backward`; the weights are the coefficients of the combination."""
-        learning = [x for x in step.model.parameters() if x.requires_grad]
-        shared = {id(x) for x in step.task.shared_parameters(step.model)}
+        run = step.setting.run
+        learning = [x for x in run.model.parameters() if x.requires_grad]
+        shared = {id(x) for x in run.task.shared_parameters(run.model)}
         common = [x for x in learning if id(x) in shared]
         own = [x for x in learning if id(x) not in shared]
         names = self.groups.names
@@ -135,7 +136,7 @@ class GradientBalancer(Balancer):
         rest = [torch.zeros_like(x) for x in own]
         losses: Losses = {}
         for batch in step.micro_batches:
-            losses = step.losses(step.model, batch)
+            losses = step.losses(run.model, batch)
             tasks = self.groups.losses(losses)
             for name, loss in tasks.items():
                 if not loss.requires_grad:  # none of what it depends on learns in this stage
@@ -147,7 +148,7 @@ class GradientBalancer(Balancer):
                 _add(rest, found[len(common) :])
             del tasks
         _average([*(x for name in names for x in of_task[name]), *rest])
-        gram = _gram([of_task[name] for name in names], step.scaler.get_scale())
+        gram = _gram([of_task[name] for name in names], step.setting.scaler.get_scale())
         weights = coefficients(gram, self.method, step.random_state())
         for number, parameter in enumerate(common):
             parameter.grad = torch.stack(

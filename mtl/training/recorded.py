@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mtl.tasks.task import Batch
-from mtl.training.loop import Batches
+from mtl.training.run import Batches
 
 HEADER = "step,micro_batch,samples"
 """First line of a record; both count from 0, samples are numbers with a space between them."""
@@ -25,7 +25,7 @@ class RecordedBatches:
         self._batches, self._accumulate, self._file = batches, accumulate, file
 
     def training(self, first_step: int, last_step: int) -> Iterator[Batch]:
-        """See `mtl.training.loop.Batches`."""
+        """See `mtl.training.run.Batches`."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.open("a", encoding="utf-8") as record:
             if record.tell() == 0:
@@ -38,5 +38,5 @@ class RecordedBatches:
                 yield batch
 
     def validation(self) -> Iterator[Batch]:
-        """See `mtl.training.loop.Batches`; not recorded."""
+        """See `mtl.training.run.Batches`; not recorded."""
         return self._batches.validation()

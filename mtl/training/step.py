@@ -12,37 +12,39 @@ from torch import Tensor, nn
 
 from mtl.config.schema import TrainingConfig
 from mtl.losses.weighting import LossGroups
-from mtl.tasks.task import Batch, Moment, Task
+from mtl.tasks.task import Batch, Moment
 from mtl.training.distributed import sum_over_ranks, world
 from mtl.training.gradients import GradientProbe
 from mtl.training.meter import Meter
 from mtl.training.optimizer import require_finite
+from mtl.training.run import Run
 from mtl.training.seeding import seed_step
 
 AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
+class Setting:
+    """What all steps of a stage share."""
+
+    run: Run
+    model: nn.Module
+    """The run's, in DDP where there are several processes."""
+    groups: LossGroups
+    scaler: torch.amp.GradScaler
+    probe: GradientProbe
+
+
+@dataclass(frozen=True)
 class Step:
     """What is known when a step begins."""
 
+    setting: Setting
     number: int
     """Of the step in the run, from 0."""
-    seed: int
-    """Of the run."""
-    task: Task
-    model: nn.Module
-    """As the task made it."""
-    wrapped: nn.Module
-    """The same in DDP where there are several processes."""
-    config: TrainingConfig
-    device: torch.device
-    groups: LossGroups
     micro_batches: list[Batch]
     moment: Moment
-    scaler: torch.amp.GradScaler
     meter: Meter
-    probe: GradientProbe
     learning_rate: float
     """Largest of the optimiser's groups in this step."""
 
@@ -54,25 +56,26 @@ class Step:
         Raises:
             NonFiniteLossError: a loss, or the weighted sum of a group, is not finite.
         """
-        with autocast(self.config, self.device):
-            values, statistics = self.task.losses(model, batch, self.moment)
-        sums = {f"{name} (weighted)": x for name, x in self.groups.losses(values).items()}
-        require_finite({**values, **sums}, self.number, lambda: self.task.describe(batch))
+        run, setting = self.setting.run, self.setting
+        with autocast(run.config.training, run.device):
+            values, statistics = run.task.losses(model, batch, self.moment)
+        sums = {f"{name} (weighted)": x for name, x in setting.groups.losses(values).items()}
+        require_finite({**values, **sums}, self.number, lambda: run.task.describe(batch))
         self.meter.add(statistics)
-        self.probe.add(values, self.scale)
+        setting.probe.add(values, self.scale)
         return values
 
     def reseed(self) -> None:
         """Begin the step's randomness (dropout, stochastic depth) anew."""
-        seed_step(self.seed, self.number, world()[0])
+        seed_step(self.setting.run.config.seed, self.number, world()[0])
 
     def random_state(self) -> np.random.Generator:
         """This step's own draws for its weights; the same in every process."""
-        return np.random.default_rng([self.seed, 2, self.number])
+        return np.random.default_rng([self.setting.run.config.seed, 2, self.number])
 
     def scale(self, loss: Tensor) -> Tensor:
         """A micro-batch's share of the step's loss, as the gradient scaler wants it."""
-        return self.scaler.scale(loss / len(self.micro_batches))
+        return self.setting.scaler.scale(loss / len(self.micro_batches))
 
     def mean(self, values: list[dict[str, Tensor]]) -> tuple[Tensor, Tensor]:
         """Task losses averaged over all micro-batches of all processes.
@@ -84,15 +87,16 @@ class Step:
             (K,) float64 on the CPU, a micro-batch without a task counting as 0; and (K,) the share
             of micro-batches that had the task.
         """
-        names = self.groups.names
-        rows = [self.groups.losses({n: v.detach() for n, v in one.items()}) for one in values]
+        groups = self.setting.groups
+        names = groups.names
+        rows = [groups.losses({n: v.detach() for n, v in one.items()}) for one in values]
         losses = torch.stack(
             [sum((r[n].double() for r in rows if n in r), self._zero()) for n in names]
         )
         present = torch.tensor(
             [float(sum(n in r for r in rows)) for n in names],
             dtype=torch.float64,
-            device=self.device,
+            device=self.setting.run.device,
         )
         total = sum_over_ranks({"losses": losses, "present": present})
         count = len(values) * world()[1]
@@ -104,15 +108,17 @@ class Step:
         Dropout falls as it did in training; normalisation statistics stay as they were.
         """
         self.reseed()
-        with torch.no_grad(), untouched_buffers(self.model), autocast(self.config, self.device):
+        run = self.setting.run
+        precision = autocast(run.config.training, run.device)
+        with torch.no_grad(), untouched_buffers(run.model), precision:
             values = [
-                self.task.losses(self.model, batch, self.moment).values
+                run.task.losses(run.model, batch, self.moment).values
                 for batch in self.micro_batches
             ]
         return self.mean(values)[0]
 
     def _zero(self) -> Tensor:
-        return torch.zeros((), dtype=torch.float64, device=self.device)
+        return torch.zeros((), dtype=torch.float64, device=self.setting.run.device)
 
 
 def autocast(config: TrainingConfig, device: torch.device) -> torch.autocast:

@@ -27,7 +27,8 @@ from mtl.config.unified_run import UnifiedRunConfig
 from mtl.data.clips import collate
 from mtl.families import family_of
 from mtl.tasks.task import Batch, Task
-from mtl.training.loop import Run, train
+from mtl.training.loop import train
+from mtl.training.run import Run
 from mtl.training.state import TrainingState
 from tests.benchmarks.joint_step import NoiseTask, noise
 from tests.benchmarks.step_flops import step_flops
@@ -46,7 +47,7 @@ class Repeated:
         self._device = device
 
     def training(self, first_step: int, last_step: int) -> Iterator[Batch]:
-        """See `mtl.training.loop.Batches`."""
+        """See `mtl.training.run.Batches`."""
         for _ in range(first_step, last_step):
             yield {n: x.to(self._device, non_blocking=True) for n, x in self._batch.items()}
 
@@ -61,7 +62,7 @@ class Speed:
     news: dict[str, Any]
 
     def progress(self, news: dict[str, Any]) -> None:
-        """See `mtl.training.loop.Reporter`."""
+        """See `mtl.training.run.Reporter`."""
         self.news = news
 
     def checkpoint(self, state: TrainingState, improved: bool) -> None:

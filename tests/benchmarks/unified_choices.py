@@ -39,8 +39,9 @@ from mtl.models.weights.start import start_from
 from mtl.tasks.task import Batch, Metrics, Moment, TaskLosses
 from mtl.tasks.teachers import Teachers, joint_lessons
 from mtl.tasks.unified import UnifiedTask
-from mtl.training.loop import Run, train
+from mtl.training.loop import train
 from mtl.training.numbers import training_numbers, validation_numbers
+from mtl.training.run import Run
 from mtl.training.seeding import seed_weights
 from mtl.training.state import TrainingState
 
@@ -146,14 +147,14 @@ class FrozenBatches:
         self._config, self._train, self._val = config.training, train, val
 
     def training(self, first_step: int, last_step: int) -> Iterator[Batch]:
-        """See `mtl.training.loop.Batches`."""
+        """See `mtl.training.run.Batches`."""
         c = self._config
         count = len(self._train.samples)
         for row in training_numbers(first_step, last_step, c.batch_size, c.accumulate, 0, 1):
             yield _batch(self._train, [_shuffled(int(n), count) for n in row])
 
     def validation(self) -> Iterator[Batch]:
-        """See `mtl.training.loop.Batches`."""
+        """See `mtl.training.run.Batches`."""
         for row in validation_numbers(len(self._val.samples), 6, 0, 1):
             yield _batch(self._val, [int(n) for n in row])
 

@@ -28,8 +28,9 @@ from mtl.cpu import set_up_cpu
 from mtl.data.clips import collate
 from mtl.families import Indices, family_of
 from mtl.tasks.task import Batch
-from mtl.training.loop import Run, train
+from mtl.training.loop import train
 from mtl.training.numbers import training_numbers, validation_numbers
+from mtl.training.run import Run
 from mtl.training.run_folder import RunFolder, RunWriter
 from mtl.training.seeding import seed_weights
 from mtl.training.state import TrainingState
@@ -63,7 +64,7 @@ class Rows(torch.utils.data.Sampler[list[int]]):
 
 
 class LoadedBatches:
-    """`mtl.training.loop.Batches` from processes that stay beside this one."""
+    """`mtl.training.run.Batches` from processes that stay beside this one."""
 
     def __init__(
         self, config: RunConfig, indices: Indices, device: torch.device, processes: int
@@ -86,13 +87,13 @@ class LoadedBatches:
         ]
 
     def training(self, first_step: int, last_step: int) -> Iterator[Batch]:
-        """See `mtl.training.loop.Batches`."""
+        """See `mtl.training.run.Batches`."""
         config = self._config
         size, parts = config.batch_size, config.accumulate
         return self._load(0, training_numbers(first_step, last_step, size, parts, 0, 1))
 
     def validation(self) -> Iterator[Batch]:
-        """See `mtl.training.loop.Batches`."""
+        """See `mtl.training.run.Batches`."""
         return self._load(1, validation_numbers(self._val_samples, self._config.batch_size, 0, 1))
 
     def _load(self, which: int, numbers: Iterable[np.ndarray]) -> Iterator[Batch]:
@@ -102,7 +103,7 @@ class LoadedBatches:
 
 
 class Told:
-    """`mtl.training.loop.Reporter`: curves, metrics and the best weights into the run folder."""
+    """`mtl.training.run.Reporter`: curves, metrics and the best weights into the run folder."""
 
     def __init__(self, config: RunConfig, writer: RunWriter) -> None:
         self._config, self._writer, self._told = config, writer, 0

@@ -16,8 +16,9 @@ from mtl.families import Indices, family_of
 from mtl.families.family import Family
 from mtl.models.model_file import save_model
 from mtl.tasks.task import Batch
-from mtl.training.loop import Run, train
+from mtl.training.loop import train
 from mtl.training.numbers import training_numbers
+from mtl.training.run import Run
 from mtl.training.run_folder import RunFolder
 from mtl.training.seeding import seed_weights
 from mtl.training.state import TrainingState

@@ -8,7 +8,13 @@ import torch
 from mtl.config.load import load
 from mtl.errors import ConfigError
 from mtl.tasks.condition_scores import SCORES
-from mtl.tasks.reported import CONDITION_METRICS, epoch_metrics, require_watched, watched_metric
+from mtl.tasks.reported import (
+    CONDITION_METRICS,
+    epoch_metrics,
+    is_better,
+    require_watched,
+    watched_metric,
+)
 from tests.training.unified_runs import config_of, trained
 
 PLACE = {"epoch", "stage", "split", "step", "samples", "seconds"}
@@ -60,3 +66,12 @@ def test_a_tracker_watches_what_it_reports(word: str) -> None:
     config = load("demo", [f"checkpoint.metric={word}", "training.val_samples=0"])
     require_watched(config)
     assert watched_metric(config) == word
+
+
+def test_a_loss_is_better_when_smaller_and_a_score_when_larger() -> None:
+    assert is_better({"loss/l1": 1.0}, "loss/l1", 2.0)
+    assert is_better({"severity_mae": 0.1}, "severity_mae", 0.2)
+    assert not is_better({"severity_mae": 0.2}, "severity_mae", 0.1)
+    assert not is_better({"iou": 0.4}, "iou", 0.5)
+    assert is_better({"iou": 0.4}, "iou", None)
+    assert is_better({}, "iou", 0.5)

@@ -13,8 +13,9 @@ from mtl.config.schema import RunConfig
 from mtl.data.clips import collate
 from mtl.families import family_of
 from mtl.tasks.task import Batch
-from mtl.training.loop import Run, train
+from mtl.training.loop import train
 from mtl.training.numbers import training_numbers
+from mtl.training.run import Run
 from mtl.training.seeding import seed_weights
 from mtl.training.state import TrainingState
 

@@ -8,7 +8,8 @@ import pytest
 
 from mtl.errors import StoppedError
 from mtl.training.checkpoints import Checkpoints, checkpoint_name
-from mtl.training.loop import NO_SIGNALS, Signals, train
+from mtl.training.loop import train
+from mtl.training.run import NO_SIGNALS, Signals
 from mtl.training.state import TrainingState
 from tests.training.states import same
 from tests.training.test_checkpoints import checkpoints_in

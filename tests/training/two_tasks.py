@@ -16,8 +16,9 @@ from mtl.config.load import load
 from mtl.config.schema import RunConfig, StageConfig
 from mtl.tasks.task import Batch, Metrics, Moment, TaskLosses
 from mtl.training.distributed import world
-from mtl.training.loop import Run, train
+from mtl.training.loop import train
 from mtl.training.numbers import training_numbers
+from mtl.training.run import Run
 from mtl.training.seeding import seed_weights
 from mtl.training.state import TrainingState
 

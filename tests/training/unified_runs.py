@@ -21,8 +21,9 @@ from mtl.models.build import build_model
 from mtl.models.model_file import save_model
 from mtl.tasks.task import Batch
 from mtl.training.distributed import world
-from mtl.training.loop import Reporter, Run, train
+from mtl.training.loop import train
 from mtl.training.numbers import training_numbers, validation_numbers
+from mtl.training.run import Reporter, Run
 from mtl.training.seeding import seed_weights
 from mtl.training.state import TrainingState
 from tests.training.two_tasks import Keeper
