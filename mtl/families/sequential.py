@@ -14,7 +14,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -30,6 +29,13 @@ from mtl.data.unified.sampler import UnifiedSampler
 from mtl.errors import ConfigError
 from mtl.families.family import Indices
 from mtl.families.unified import UnifiedFamily
+from mtl.families.unified_teachers import (
+    read_learned,
+    read_teacher,
+    teacher_place,
+    teacher_run,
+    with_places,
+)
 from mtl.losses.consolidation import Consolidation, Importance
 from mtl.tasks.importance import load_importance, measure_importance, save_importance
 from mtl.tasks.reported import checkpoint_of, require_watched
@@ -54,18 +60,17 @@ class SequentialFamily(UnifiedFamily):
         """
         if before := self.before():
             return [before]
-        return [self._teacher(task) for task in self._own_teachers()]
+        return [teacher_run(self.config, task) for task in self._own_teachers()]
 
     def prepared(self) -> UnifiedRunConfig:
         """See `Family.prepared`: with a place for the model that the second task starts from."""
         config, task = self.config, self.earlier[0]
         require_watched(config)
         given = config.teachers.path(task)
-        if given and given != self._place(task):
+        if given and given != teacher_place(config, task):
             place = absolute(given)
-            self._read_teacher(task, place)
-            teachers = config.teachers.model_copy(update={task: place})
-            config = config.model_copy(update={"teachers": teachers})
+            read_teacher(config, task, place)
+            config = with_places(config, {task: place})
         return SequentialFamily(config).placed()
 
     def placed(self) -> UnifiedRunConfig:
@@ -74,8 +79,8 @@ class SequentialFamily(UnifiedFamily):
         if len(self.earlier) > 1:
             return config  # the runs before have it
         (task,) = self.earlier
-        places: dict[Any, str] = {task: config.teachers.path(task) or self._place(task)}
-        return config.model_copy(update={"teachers": config.teachers.model_copy(update=places)})
+        place = config.teachers.path(task) or teacher_place(config, task)
+        return with_places(config, {task: place})
 
     def start(self, model: nn.Module) -> list[str]:
         """See `Family.start`: the weights of the run before."""
@@ -146,10 +151,9 @@ class SequentialFamily(UnifiedFamily):
             CheckpointError: it cannot be read, has not learned the task, or is another network.
         """
         if task == self.earlier[0]:
-            return self._read_teacher(task, place).model
-        return self._read(
-            place, task, f"the run {place}", "delete it to have it trained again."
-        ).model
+            return read_teacher(self.config, task, place).model
+        advice = "delete it to have it trained again."
+        return read_learned(self.config, place, task, f"the run {place}", advice).model
 
     def _batches(self) -> list[tuple[str, int, tuple[UnifiedTaskName, ...]]]:
         """See `UnifiedFamily._batches`: each phase draws of its new task, a memory may repeat."""
@@ -165,8 +169,9 @@ class SequentialFamily(UnifiedFamily):
 
     def _own_teachers(self) -> list[UnifiedTaskName]:
         """See `UnifiedFamily._own_teachers`: that of the first task, here or in a run before."""
-        first = self.config.retention.order[0]
-        return [first] if self.config.teachers.path(first) in (None, self._place(first)) else []
+        config, first = self.config, self.config.retention.order[0]
+        ours = (None, teacher_place(config, first))
+        return [first] if config.teachers.path(first) in ours else []
 
     def _rows(self, index: UnifiedIndex, task: UnifiedTaskName, count: int) -> Sequence[int]:
         return remembered_rows(self.config.seed, task, index.lengths[task], count)

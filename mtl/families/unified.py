@@ -13,43 +13,36 @@ import torch
 from torch import nn
 
 from mtl.config.schema import RunConfig
-from mtl.config.unified import BoxDecodingConfig, UnifiedTaskName
+from mtl.config.unified import UnifiedTaskName
 from mtl.config.unified_run import UnifiedRunConfig
-from mtl.data.storage import absolute, join
 from mtl.data.unified.build import build_unified_index, local_unified_index
 from mtl.data.unified.index import UnifiedIndex
 from mtl.data.unified.sampler import UnifiedSampler
 from mtl.data.unified.spread import spread_rows
-from mtl.errors import CheckpointError, ConfigError
+from mtl.errors import ConfigError
 from mtl.evaluation.unified.per_image import bad_and_good
 from mtl.evaluation.unified.result import MAIN_METRIC
 from mtl.families.family import Indices
 from mtl.families.unified_answering import Answering, Answers, blocks_of, gather
 from mtl.families.unified_pictures import draw_answer, titled
 from mtl.families.unified_results import read_image_scores, write_results
-from mtl.families.unified_scores import readable_images, score_model, wrong_count
+from mtl.families.unified_scores import metrics_of, readable_images, score_model, wrong_count
+from mtl.families.unified_teachers import (
+    given_teachers,
+    own_teachers,
+    read_teacher,
+    teacher_run,
+    with_teachers,
+)
 from mtl.models.model_file import MODEL_FILE
 from mtl.models.weights import start_from
 from mtl.report.contents import UNIFIED, Contents
 from mtl.report.frames import Picture
-from mtl.tasks.reported import checkpoint_of, require_watched
+from mtl.tasks.reported import require_watched
 from mtl.tasks.task import Metrics, Task
 from mtl.tasks.teachers import Teachers, joint_lessons
 from mtl.tasks.unified import UnifiedTask
-from mtl.tasks.unified_answers import score_of
 from mtl.tracking.finished_model import FinishedModel, read_model, unified_classes_of_model
-
-FREE: Any = {
-    "init": True,  # how weights begin
-    "initial_confidence": True,
-    "backbone": {"drop_path"},  # chance while they learn
-    "head": {"dropout"},
-    "boxes": set(BoxDecodingConfig.model_fields) - {"center_span"},  # what is made of the maps
-    "segmentation_output": True,
-    "segmentation_size": True,
-}
-"""Keys of a network that change neither which weights fit nor what its raw maps mean; finished ones
-may differ in them. Pooling is none: classes are learned, and distilled, through it."""
 
 
 class Answered(NamedTuple):
@@ -82,7 +75,7 @@ class UnifiedFamily:
 
     def first(self) -> list[RunConfig]:
         """The teachers that this run trains: runs of their own in its folder."""
-        return [self._teacher(task) for task in self._own_teachers()]
+        return [teacher_run(self.config, task) for task in self._own_teachers()]
 
     def prepared(self) -> UnifiedRunConfig:
         """The config with a place for every teacher."""
@@ -94,22 +87,7 @@ class UnifiedFamily:
                 "bring, but model.init is not given; give model.init=PATH of weights, or set "
                 "model.normalization=per_task to train from nothing."
             )
-        if not config.taught:
-            return config
-        given = self._given_teachers()
-        places: dict[Any, str] = {
-            task: given.get(task) or self._place(task) for task in config.tasks
-        }
-        ours = [task for task in config.tasks if task not in given]
-        stage = config.stages.get("teachers")
-        if ours and (stage is None or not stage.epochs):
-            raise ConfigError(
-                f"the run needs a teacher of {ours[0]}: give teachers.{ours[0]}=PATH of one, "
-                "stages.teachers.epochs=N to train it, or loss.distillation.weight=0 to do without."
-            )
-        for task, place in given.items():
-            self._read_teacher(task, place)
-        return config.model_copy(update={"teachers": config.teachers.model_copy(update=places)})
+        return with_teachers(config)
 
     def indices(self) -> Indices:
         """See `Family.indices`; of a longer set, val has `training.val_samples` images."""
@@ -132,7 +110,7 @@ class UnifiedFamily:
             final[split] = whole if split == "val" and whole else self._index(split)
         for other in (*final.values(), *([] if val is None else [val])):
             other.require_classes(train.class_names, "the training split")
-        for task, place in self._given_teachers().items():
+        for task, place in given_teachers(config).items():
             names = unified_classes_of_model(place)
             train.only([task]).require_classes(names, f"teachers.{task}={place}")
         return Indices(train, val, final)
@@ -143,7 +121,8 @@ class UnifiedFamily:
         if not config.taught:
             return UnifiedTask(config, indices.train, indices.val)
         still = self.sampler(indices.train, training=True).still
-        teachers = Teachers(self._models(device), still)
+        models = {task: found.model.to(device) for task, found in self._teachers.items()}
+        teachers = Teachers(models, still)
         lessons = joint_lessons(teachers, config.tasks, config.loss)
         return UnifiedTask(config, indices.train, indices.val, lessons)
 
@@ -192,7 +171,7 @@ class UnifiedFamily:
         asked = [(False, Answering(config, model, here, device), config.learned)]
         if config.taught:
             for task, found in self._teachers.items():
-                assert isinstance(found.config, UnifiedRunConfig)  # `_read` refuses others
+                assert isinstance(found.config, UnifiedRunConfig)  # `read_learned` refuses others
                 data = config.data.model_copy(update={"sizes": found.config.data.sizes})
                 own = found.config.model_copy(update={"data": data})
                 teacher = found.model.to(device)
@@ -219,19 +198,7 @@ class UnifiedFamily:
         )
         write_results(out, split, str(config.name), counted, answers)
         scores = score_model(config, counted, answers, taught)
-        metrics: Metrics = {name: one.value for name, one in scores.metrics.items()}
-        if (score := score_of(metrics)) is not None:
-            metrics["score"] = score
-        judged = {name: one for name, one in scores.metrics.items() if "/" not in name}
-        for task, one in scores.teachers.items():
-            metrics[f"teacher/{MAIN_METRIC[task]}"] = one.value
-            judged[f"drop/{MAIN_METRIC[task]}"] = scores.drops[task]
-        if scores.delta_m is not None:
-            judged["delta_m"] = scores.delta_m
-        for name, one in judged.items():
-            metrics[name] = one.value
-            if interval := one.interval():
-                metrics[f"{name}_low"], metrics[f"{name}_high"] = interval
+        metrics = metrics_of(scores)
         for task, chosen in rows.items():
             metrics[f"images/{task}"] = len(chosen)
         unreadable = sum(index.lengths[task] - len(chosen) for task, chosen in rows.items())
@@ -304,94 +271,19 @@ class UnifiedFamily:
         theirs = ("teachers.batch_size", config.teachers.batch_size, config.tasks)
         return [mine, theirs] if self.first() else [mine]
 
-    def _place(self, task: UnifiedTaskName) -> str:
-        """Where this run keeps a teacher that it trains itself."""
-        return join(self.config.storage, str(self.config.name), "teachers", task)
-
-    def _teacher(self, task: UnifiedTaskName) -> UnifiedRunConfig:
-        """The run that trains a teacher."""
-        config = self.config
-        training = config.training.model_copy(
-            update={"batch_size": config.teachers.batch_size, "accumulate": 1}
-        )
-        changes = {
-            "name": task,
-            "storage": join(config.storage, str(config.name), "teachers"),
-            "train_type": task,
-            "training": training,
-            "checkpoint": checkpoint_of(config, (task,)),
-            "teachers": type(config.teachers)(),
-        }
-        return config.model_copy(update=changes)
-
-    def _models(self, device: torch.device) -> dict[UnifiedTaskName, nn.Module]:
-        """The teachers on a device.
-
-        Raises:
-            CheckpointError: as `_read_teacher`.
-        """
-        return {task: found.model.to(device) for task, found in self._teachers.items()}
+    def _own_teachers(self) -> list[UnifiedTaskName]:
+        """Tasks whose teachers are trained first."""
+        return own_teachers(self.config)
 
     @cached_property
     def _teachers(self) -> dict[UnifiedTaskName, FinishedModel]:
-        """The teachers as they were read, once."""
-        return {
-            task: self._read_teacher(task, str(self.config.teachers.path(task)))
-            for task in self.config.tasks
-        }
+        """The teachers as they were read, once.
 
-    def _own_teachers(self) -> list[UnifiedTaskName]:
-        """Tasks whose teachers this run trains itself."""
+        Raises:
+            CheckpointError: as `read_teacher`.
+        """
         config = self.config
-        tasks = config.tasks if config.taught else ()
-        return [task for task in tasks if config.teachers.path(task) == self._place(task)]
-
-    def _given_teachers(self) -> dict[UnifiedTaskName, str]:
-        """Where the teachers are that this run does not train itself."""
-        if not self.config.taught:
-            return {}
-        places = {task: self.config.teachers.path(task) for task in self.config.tasks}
         return {
-            task: absolute(place)
-            for task, place in places.items()
-            if place is not None and place != self._place(task)
+            task: read_teacher(config, task, str(config.teachers.path(task)))
+            for task in config.tasks
         }
-
-    def _read_teacher(self, task: UnifiedTaskName, place: str) -> FinishedModel:
-        """A teacher, which has learned its task and is the same network as the student.
-
-        Raises:
-            CheckpointError: it cannot be read, has not, or is not.
-        """
-        advice = "give another teacher, or none to train one."
-        return self._read(place, task, f"teachers.{task}={place}", advice)
-
-    def _read(self, place: str, task: UnifiedTaskName, what: str, advice: str) -> FinishedModel:
-        """A model that has learned a task and is the same network as that of this run.
-
-        Args:
-            place: of the model.
-            task: that it must have learned.
-            what: it is called in messages.
-            advice: what to do, in messages.
-
-        Raises:
-            CheckpointError: it cannot be read, has not, or is not.
-        """
-        found = read_model(place)
-        if not isinstance(found.config, UnifiedRunConfig):
-            raise CheckpointError(
-                f"{what} must be a unified model, got a {found.config.model.family}; {advice}"
-            )
-        if found.config.train_type != "all" and task not in found.config.learned:
-            raise CheckpointError(
-                f"{what} must have learned {task}, but it was trained with "
-                f"train_type={found.config.train_type}; {advice}"
-            )
-        theirs, mine = (one.model.model_dump(exclude=FREE) for one in (found.config, self.config))
-        for key in (k for k in mine if mine[k] != theirs[k]):
-            raise CheckpointError(
-                f"{what} must be the same network as the student: model.{key} is {theirs[key]} "
-                f"there and {mine[key]} here; {advice}"
-            )
-        return found

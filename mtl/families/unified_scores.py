@@ -16,8 +16,9 @@ from mtl.evaluation.unified.measured import Measured, delta_m, relative_drop
 from mtl.evaluation.unified.per_image import image_ious, image_precisions
 from mtl.evaluation.unified.result import MAIN_METRIC, Scores
 from mtl.families.unified_answering import Gathered
+from mtl.tasks.task import Metrics
 from mtl.tasks.unified import sides_of
-from mtl.tasks.unified_answers import UnifiedAnswers
+from mtl.tasks.unified_answers import UnifiedAnswers, score_of
 
 RESAMPLES = 2000
 """Of the bootstrap intervals of an evaluation."""
@@ -104,6 +105,24 @@ def score_model(
             drops[task] = relative_drop(mine[name], theirs[name])
             pairs[name] = (mine[name], theirs[name])
     return Scores(mine, taught, drops, delta_m(pairs) if pairs else None)
+
+
+def metrics_of(scores: Scores) -> Metrics:
+    """Scores by the names that lines of metrics have, with the ends of the main ones' intervals."""
+    metrics: Metrics = {name: one.value for name, one in scores.metrics.items()}
+    if (score := score_of(metrics)) is not None:
+        metrics["score"] = score
+    judged = {name: one for name, one in scores.metrics.items() if "/" not in name}
+    for task, one in scores.teachers.items():
+        metrics[f"teacher/{MAIN_METRIC[task]}"] = one.value
+        judged[f"drop/{MAIN_METRIC[task]}"] = scores.drops[task]
+    if scores.delta_m is not None:
+        judged["delta_m"] = scores.delta_m
+    for name, one in judged.items():
+        metrics[name] = one.value
+        if interval := one.interval():
+            metrics[f"{name}_low"], metrics[f"{name}_high"] = interval
+    return metrics
 
 
 def image_scores(index: UnifiedIndex, answers: ByTask) -> dict[UnifiedTaskName, np.ndarray]:
