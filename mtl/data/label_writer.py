@@ -14,7 +14,8 @@ from mtl.data import computed_conditions as rules
 from mtl.data.bad_items import BadItems
 from mtl.data.frame_index import Sequence
 from mtl.data.images import read_image
-from mtl.data.index import Split, read_split_folder, split_folders
+from mtl.data.index import read_split_folder
+from mtl.data.splits import Split, split_folders
 from mtl.errors import DataError
 from mtl.files import write_atomically
 

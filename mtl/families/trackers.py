@@ -14,7 +14,9 @@ from torch import nn
 from mtl.benchmark.following import track_share
 from mtl.config.schema import RunConfig, TrackerRunConfig
 from mtl.data.clips import ClipSampler
-from mtl.data.index import FrameIndex, build_index
+from mtl.data.frame_index import FrameIndex
+from mtl.data.index import build_index
+from mtl.data.splits import require_splits
 from mtl.data.synthetic import embedded_dataset
 from mtl.errors import ConfigError
 from mtl.evaluation.one_pass import SequenceScore, summarize
@@ -47,6 +49,8 @@ class TrackerFamily:
     def indices(self) -> Indices:
         """See `Family.indices`."""
         config, data = self.config, self.config.data
+        if data.root is not None and config.evaluation.splits:
+            require_splits(data.root, config.evaluation.splits, "evaluation.splits")
         train = build_index(data, "train")
         if config.training.batch_size > train.num_frames:
             raise ConfigError(
@@ -58,7 +62,7 @@ class TrackerFamily:
         final: dict[str, Any] = {}
         for split in config.evaluation.splits:
             held = val if split == "val" else None
-            final[split] = held or build_index(data, split, asked_by="evaluation.splits")
+            final[split] = held or build_index(data, split)
         return Indices(train, val, final)
 
     def first(self) -> list[RunConfig]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mtl.config.schema import TrackerRunConfig
-from mtl.data.index import FrameIndex
+from mtl.data.frame_index import FrameIndex
 from mtl.tasks.task import Task
 from mtl.tasks.tracking import HIPTrackTask, TrackingTask
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mtl.conditions import OUTPUT_NAMES
 from mtl.config.schema import HIPTrackConfig, StageConfig, TrackerRunConfig
 from mtl.data.class_weights import training_class_weights
-from mtl.data.index import FrameIndex
+from mtl.data.frame_index import FrameIndex
 from mtl.data.normalize import normalize
 from mtl.losses.boxes import giou_loss, published_giou_loss
 from mtl.losses.conditions import ConditionLoss, Mean, build_condition_loss

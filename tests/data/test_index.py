@@ -10,7 +10,8 @@ import pytest
 
 from mtl.config.schema import DataConfig, SyntheticConfig
 from mtl.data import index as index_module
-from mtl.data.index import build_index, held_out, read_split_folder
+from mtl.data.index import build_index, read_split_folder
+from mtl.data.splits import held_out
 from mtl.errors import AwayError, DataError
 from tests.data.sequence_files import box, flag_record, write_records, write_root, write_sequence
 from tests.data.stale_files import StaleFiles
@@ -63,7 +64,7 @@ def test_kept_index_is_the_built_one(tmp_path, own_cache, monkeypatch):
     root = write_root(tmp_path)
     first = build_index(config(root), "train")
     assert len(list((own_cache / "index").glob("*.arrow"))) == 1
-    monkeypatch.setattr(index_module, "_read", lambda *_: pytest.fail("built again"))
+    monkeypatch.setattr(index_module, "read_sequences", lambda *_: pytest.fail("built again"))
     assert same(build_index(config(root), "train"), first)
 
 

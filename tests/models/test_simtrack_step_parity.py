@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mtl.config.load import load
-from mtl.data.index import FrameIndex
+from mtl.data.frame_index import FrameIndex
 from mtl.losses.tracking import tracking_losses
 from mtl.tasks.tracking import TrackingTask
 from mtl.training.optimizer import build_optimizer, clip_gradients

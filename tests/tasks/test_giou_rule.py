@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mtl.config.load import load
-from mtl.data.index import FrameIndex
+from mtl.data.frame_index import FrameIndex
 from mtl.tasks.tracking import TrackingTask
 
 NOTHING = FrameIndex("", "train", pa.table({}), (), np.zeros(1, np.int64))

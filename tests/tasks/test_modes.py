@@ -13,7 +13,8 @@ from mtl.config.load import load
 from mtl.config.modes import MODES
 from mtl.config.schema import SyntheticConfig, TrackerRunConfig
 from mtl.data.clips import ClipSampler, collate
-from mtl.data.index import FrameIndex, build_index
+from mtl.data.frame_index import FrameIndex
+from mtl.data.index import build_index
 from mtl.data.synthetic import render_dataset
 from mtl.errors import ConfigError
 from mtl.losses.conditions import HardLoss

@@ -10,10 +10,11 @@ from typing import Literal, cast
 from mtl.config.schema import DataConfig
 from mtl.data.bad_items import BadItems
 from mtl.data.frame_index import Sequence
-from mtl.data.index import Split, build_index, split_folders
+from mtl.data.index import build_index
 from mtl.data.layouts import lasot, otb, plain, trackingnet, uav123
 from mtl.data.layouts.folders import folders_in
 from mtl.data.layouts.source import read_truth
+from mtl.data.splits import Split, split_folders
 from mtl.data.storage import absolute, join
 from mtl.errors import DataError
 from mtl.hiccups import words_of
