@@ -20,7 +20,7 @@ import torch
 
 from cluster.patience import impatient
 from mtl.config.schema import RunConfig
-from mtl.data.clips import collate
+from mtl.data.collate import collate
 from mtl.families import Family, Indices
 from mtl.families.family import Sampler
 from mtl.tasks.task import Batch

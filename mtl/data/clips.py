@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -228,11 +227,6 @@ class _Pictures:
 
     def __reduce__(self) -> tuple[object, ...]:
         return _Pictures, (self.num_frames, self.max_pixels)
-
-
-def collate(samples: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Stack samples into a batch: every array gets a leading axis."""
-    return {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}
 
 
 class _UnreadablePictureError(DataError):

@@ -14,7 +14,7 @@ from torch import nn
 
 from mtl.config.unified import UnifiedTaskName
 from mtl.config.unified_run import UnifiedRunConfig
-from mtl.data.clips import collate
+from mtl.data.collate import collate
 from mtl.data.normalize import normalize
 from mtl.data.unified.index import UnifiedIndex
 from mtl.data.unified.sampler import UnifiedSampler

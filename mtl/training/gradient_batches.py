@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from mtl.config.schema import TrackerRunConfig
-from mtl.data.clips import ClipSampler, collate
+from mtl.data.clips import ClipSampler
+from mtl.data.collate import collate
 from mtl.data.frame_index import FrameIndex
 from mtl.losses.weighting import LossGroups
 from mtl.tasks.task import Moment, Task

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from mtl.config.load import load
 from mtl.config.schema import RunConfig
 from mtl.config.unified_run import UnifiedRunConfig
-from mtl.data.clips import collate
+from mtl.data.collate import collate
 from mtl.families import family_of
 from mtl.tasks.task import Batch, Task
 from mtl.training.loop import train

@@ -24,7 +24,7 @@ import torch
 from cluster.scaling import Demand, Machines, Work, demand
 from mtl.config.load import load
 from mtl.data import images
-from mtl.data.clips import collate
+from mtl.data.collate import collate
 from mtl.families import family_of
 from mtl.training.state import TrainingState
 from tests.benchmarks.step_flops import step_flops

@@ -31,7 +31,7 @@ from mtl.config.load import load
 from mtl.config.unified import UNIFIED_TASKS, UnifiedTaskName
 from mtl.config.unified_run import UnifiedRunConfig
 from mtl.cpu import set_up_cpu
-from mtl.data.clips import collate
+from mtl.data.collate import collate
 from mtl.families.unified import UnifiedFamily
 from mtl.models.unified.backbone import Features
 from mtl.models.unified.unified import Unified

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from mtl.config.load import load
 from mtl.config.schema import RunConfig
 from mtl.cpu import set_up_cpu
-from mtl.data.clips import collate
+from mtl.data.collate import collate
 from mtl.families import Indices, family_of
 from mtl.tasks.task import Batch
 from mtl.training.loop import train

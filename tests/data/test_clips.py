@@ -14,7 +14,8 @@ from mtl.config.schema import (
     HIPTrackConfig,
 )
 from mtl.data import clips as clips_module
-from mtl.data.clips import ClipSampler, collate
+from mtl.data.clips import ClipSampler
+from mtl.data.collate import collate
 from mtl.data.images import read_image
 from mtl.data.index import build_index
 from mtl.errors import AwayError, DataError

@@ -11,7 +11,7 @@ import torch
 
 from mtl.config.load import load
 from mtl.config.unified_run import UnifiedRunConfig
-from mtl.data.clips import collate
+from mtl.data.collate import collate
 from mtl.families import Indices, family_of
 from mtl.families.family import Family
 from mtl.models.model_file import save_model

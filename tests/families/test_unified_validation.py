@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtl.config.unified_run import UnifiedRunConfig
-from mtl.data.clips import collate
+from mtl.data.collate import collate
 from mtl.errors import ConfigError
 from mtl.families import family_of
 from mtl.families.unified import UnifiedFamily

@@ -12,7 +12,8 @@ from mtl.conditions import ATTRIBUTE_NAMES, CONDITIONS, IGNORE
 from mtl.config.load import load
 from mtl.config.modes import MODES
 from mtl.config.schema import SyntheticConfig, TrackerRunConfig
-from mtl.data.clips import ClipSampler, collate
+from mtl.data.clips import ClipSampler
+from mtl.data.collate import collate
 from mtl.data.frame_index import FrameIndex
 from mtl.data.index import build_index
 from mtl.data.synthetic import render_dataset

@@ -7,7 +7,8 @@ import torch
 
 from mtl.config.load import load
 from mtl.config.schema import StageConfig, SyntheticConfig, TrackerRunConfig
-from mtl.data.clips import ClipSampler, collate
+from mtl.data.clips import ClipSampler
+from mtl.data.collate import collate
 from mtl.data.frame_index import FrameIndex
 from mtl.data.index import build_index
 from mtl.data.synthetic import render_dataset

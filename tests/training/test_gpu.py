@@ -10,7 +10,7 @@ import torch
 
 from mtl.config.load import load
 from mtl.config.schema import RunConfig
-from mtl.data.clips import collate
+from mtl.data.collate import collate
 from mtl.families import family_of
 from mtl.tasks.task import Batch
 from mtl.training.loop import train

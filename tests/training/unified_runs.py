@@ -14,7 +14,7 @@ from mtl.config.load import load
 from mtl.config.schema import RunConfig
 from mtl.config.unified import UNIFIED_TASKS
 from mtl.config.unified_run import UnifiedRunConfig
-from mtl.data.clips import collate
+from mtl.data.collate import collate
 from mtl.families.unified import UnifiedFamily
 from mtl.losses.segmentation import IGNORED
 from mtl.models.build import build_model

@@ -19,7 +19,7 @@ from mtl.config.unified_data import (
     UnifiedAugmentationConfig,
     UnifiedDataConfig,
 )
-from mtl.data.clips import collate
+from mtl.data.collate import collate
 from mtl.data.unified.build import build_unified_index
 from mtl.data.unified.sampler import UnifiedSampler
 from mtl.errors import AwayError, ConfigError, DataError
