@@ -100,7 +100,7 @@ def compare(words: Sequence[str], at_end: ExitStack) -> None:
         family_of(run).indices()  # refuses what would fail only after the joint run
     _check_sequential(config)
     all_runs = num_runs(config) + sum(map(num_runs, runs.values()))
-    need = replace(disk_need(config, indices), training=all_runs, runs=all_runs)
+    need = replace(disk_need(config), training=all_runs, runs=all_runs)
     check_disk(config, need)
     joined = connect(config, at_end)
     config = cast(UnifiedRunConfig, with_gpus(config))

@@ -130,7 +130,7 @@ def _bring_to_its_end(
     for split, index in indices.named().items():
         for reason, count in index.skipped.items():
             console.print(f"{split}: {count} left out: {reason}", style="yellow", markup=False)
-    need = disk_need(config, indices)
+    need = disk_need(config)
     check_disk(config, need)
     joined = connect(config, at_end)
     config = with_gpus(config)

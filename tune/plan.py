@@ -44,7 +44,7 @@ def place(
         node_resources(), base.cluster, search.concurrent_trials, search.trials
     )
     existing = next(path for path in (storage, *storage.parents) if path.exists())
-    one = disk_need(base, indices)
+    one = disk_need(base)
     disk = check_disk(
         shutil.disk_usage(existing).free,
         one.parameters,

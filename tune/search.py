@@ -156,7 +156,7 @@ def run_search(words: Sequence[str], at_end: ExitStack) -> None:
         placement = place(search, space.base, indices, folder.parent, left, console)
         if joined:
             placed = space.base.model_copy(update={"storage": search.storage})
-            check_run_on_nodes(placed, disk_need(base, indices))
+            check_run_on_nodes(placed, disk_need(base))
     keep_base(folder, space.asked)
     write_atomically(folder / SEARCH_FILE, to_yaml(search).encode())
     study = Study(folder, search, space, goal)

@@ -36,7 +36,7 @@ def run_findings(config: RunConfig) -> list[Finding]:
         indices = family_of(prepared).indices()
     except MtlError as error:
         return [*found, Finding("data", Level.ERROR, str(error))]
-    return [*found, *_data(indices), *disk_space(prepared, disk_need(prepared, indices))]
+    return [*found, *_data(indices), *disk_space(prepared, disk_need(prepared))]
 
 
 def disk_space(config: RunConfig, need: DiskNeed) -> list[Finding]:

@@ -30,7 +30,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     words += ["run.data.synthetic.val_images=4"]
     study = study_of(tmp_path / "s", *words, preset="unified_demo")
     base = study.space.base
-    need = disk_need(base, family_of(base).indices())
+    need = disk_need(base)
     assert need.runs == 4  # three teachers and their student
     free = need.needed + 4 * need.weight_bytes
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free))
