@@ -39,20 +39,17 @@ def split_folders(root: str) -> tuple[Split, ...]:
 
 
 def require_splits(root: str, splits: Sequence[Split], key: str) -> None:
-    """Check that a data set has the splits that a key of the config asks for.
+    """Check that a data set has train, and the splits that a key of the config asks for.
 
     Raises:
-        DataError: names the first that it has not, and the key.
+        DataError: names the first that it has not, and, unless it is train, the key.
     """
     root = absolute(root)
-    with readable(root, ", ".join(splits)):
+    with readable(root, ", ".join(("train", *splits))):
         found = _folders(root)
-    for split in splits:
-        if (folder := _folder_of(split, found)) not in found:
-            raise DataError(
-                f"data.root {root} has no {folder}/ folder, which {key} asks for, but "
-                f"{_told(found)}; {_REMEDY}, or leave {folder} out of {key}."
-            )
+    for folder in ("train", *(_folder_of(split, found) for split in splits)):
+        if folder not in found:
+            raise _no_folder(root, folder, found, "" if folder == "train" else key)
 
 
 def split_sequences(
@@ -91,7 +88,7 @@ def folder_sequences(root: str, folder: str, bad: BadItems) -> list[str]:
     """
     found = _folders(root)
     if folder not in found:
-        raise DataError(f"data.root {root} has no {folder}/ folder but {_told(found)}; {_REMEDY}.")
+        raise _no_folder(root, folder, found)
     place = join(root, folder)
     names = got10k.sequence_names(place, list_folder(place), bad)
     if not names:
@@ -126,16 +123,19 @@ def readable(root: str, split: str) -> Iterator[None]:
         ) from None
 
 
-_REMEDY = "give the folder that holds train/ and, if there are any, val/ and test/"
-
-
 def _folder_of(split: Split, found: set[str]) -> str:
     return "train" if split == "val" and "val" not in found else split
 
 
-def _told(found: set[str]) -> str:
-    there = [f"{split}/" for split in SPLITS if split in found]
-    return ", ".join(there) or "none of train/, val/, test/"
+def _no_folder(root: str, folder: str, found: set[str], key: str = "") -> DataError:
+    there = ", ".join(f"{split}/" for split in SPLITS if split in found)
+    asked = f", which {key} asks for," if key else ""
+    remedy = f", or leave {folder} out of {key}" if key else ""
+    return DataError(
+        f"data.root {root} has no {folder}/ folder{asked} "
+        f"but {there or 'none of train/, val/, test/'}; "
+        f"give the folder that holds train/ and, if there are any, val/ and test/{remedy}."
+    )
 
 
 def _folders(root: str) -> set[str]:

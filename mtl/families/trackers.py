@@ -49,7 +49,7 @@ class TrackerFamily:
     def indices(self) -> Indices:
         """See `Family.indices`."""
         config, data = self.config, self.config.data
-        if data.root is not None and config.evaluation.splits:
+        if data.root is not None:
             require_splits(data.root, config.evaluation.splits, "evaluation.splits")
         train = build_index(data, "train")
         if config.training.batch_size > train.num_frames:

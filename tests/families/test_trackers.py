@@ -28,3 +28,13 @@ def test_a_missing_split_is_named_with_the_key_that_asks_for_it(tmp_path: Path) 
         "val/; give the folder that holds train/ and, if there are any, val/ and test/, or leave "
         "test out of evaluation.splits."
     )
+
+
+def test_a_root_without_splits_is_told_without_a_key_that_asks_for_none(tmp_path: Path) -> None:
+    root = write_root(tmp_path) / "train"
+    with pytest.raises(DataError) as caught:
+        family_of(load("demo", [f"data.root={root}"])).indices()
+    assert str(caught.value) == (
+        f"data.root {root} has no train/ folder but none of train/, val/, test/; give the folder "
+        "that holds train/ and, if there are any, val/ and test/."
+    )
