@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mtl.config.run import RunConfig
+from mtl.config.unified import UNIFIED_TASKS
 from mtl.config.unified_run import UnifiedRunConfig
 
 
@@ -41,7 +42,7 @@ def absolute_weights(config: RunConfig, here: Path, home: Path) -> RunConfig:
         init = absolute_init(config.model.init, here, home)
         changes["model"] = config.model.model_copy(update={"init": init})
     if isinstance(config, UnifiedRunConfig):
-        given = {task: config.teachers.path(task) for task in config.tasks}
+        given = {task: config.teachers.path(task) for task in UNIFIED_TASKS}
         places: dict[Any, str] = {
             task: absolute_init(place, here, home) for task, place in given.items() if place
         }

@@ -42,4 +42,7 @@ def test_teachers_are_found_like_weights_and_others_are_left(tmp_path: Path) -> 
     assert config.teachers.det == str(tmp_path / "runs" / "det")  # type: ignore[attr-defined]
     assert config.teachers.seg == "s3://bucket/seg"  # type: ignore[attr-defined]
     assert config.teachers.cls is None  # type: ignore[attr-defined]
+    words = ["train_type=sequential", "teachers.seg=runs/seg"]  # whose last phase learns cls
+    config = absolute_weights(load("unified_demo", words), tmp_path, HOME)
+    assert config.teachers.seg == str(tmp_path / "runs" / "seg")  # type: ignore[attr-defined]
     assert absolute_weights(load("demo"), tmp_path, HOME) == load("demo")
