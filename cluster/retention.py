@@ -49,6 +49,7 @@ from mtl.evaluation.unified.result import MAIN_METRIC
 from mtl.families import family_of
 from mtl.families.footprint import disk_need, num_runs
 from mtl.families.retention import FOLDER, outcomes, phases_of, sequential_runs
+from mtl.families.unified import require_images
 from mtl.report.retention import RetentionTable, phases_csv, retention_csv, retention_page
 from mtl.training.run_folder import RunFolder
 
@@ -96,6 +97,8 @@ def compare(words: Sequence[str], at_end: ExitStack) -> None:
     check_storage(config.storage)
     console.print(f"run '{config.name}' in {folder.place}", markup=False)
     indices = family_of(config).indices()
+    order, size = config.retention.order, config.teachers.batch_size
+    require_images(indices.train, "teachers.batch_size", size, order[1:])
     for run in runs.values():
         family_of(run).indices()  # refuses what would fail only after the joint run
     _check_sequential(config)

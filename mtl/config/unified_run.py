@@ -19,7 +19,7 @@ from mtl.config.unified import (
     check_unified,
 )
 from mtl.config.unified_data import UnifiedAugmentationConfig, UnifiedDataConfig
-from mtl.config.weighting import GRADIENT_KINDS
+from mtl.config.weighting import GRADIENT_KINDS, LearnableWeighting
 
 STAGES = ("teachers", "joint")
 """The stages of the family: one model for each task, then one for all."""
@@ -131,6 +131,19 @@ class UnifiedRunConfig(RunConfig):
         name = "joint" if self.train_type == "all" else "teachers"
         return {n: s for n, s in self.stages.items() if n == name and s.epochs}
 
+    def require_teacher_batch(self) -> None:
+        """Refuse a `teachers.batch_size` that workers cannot share, or that an epoch cannot fill.
+
+        Raises:
+            ValueError: with what would do.
+        """
+        size, samples = self.teachers.batch_size, self.training.samples_per_epoch
+        self.cluster.require_shared("teachers.batch_size", size)
+        if size > samples:
+            raise ValueError(
+                f"teachers.batch_size {size} must be at most training.samples_per_epoch {samples}"
+            )
+
     @model_validator(mode="after")
     def _check_unified(self) -> UnifiedRunConfig:
         check_unified(self.model, self.loss)
@@ -153,13 +166,18 @@ class UnifiedRunConfig(RunConfig):
         sequential = self.train_type == "sequential"
         needed = self.retention.order[:1] if sequential else self.tasks if self.taught else ()
         if any(self.teachers.path(task) is None for task in needed):
-            size, samples = self.teachers.batch_size, self.training.samples_per_epoch
-            self.cluster.require_shared("teachers.batch_size", size)
-            if size > samples:
+            self.require_teacher_batch()
+        for name, stage in self.running_stages.items():
+            if not set(UNIFIED_PARTS) - {"stem"} - stage.freeze.keys():
                 raise ValueError(
-                    f"teachers.batch_size {size} must be at most training.samples_per_epoch "
-                    f"{samples}"
+                    f"stages.{name}.freeze leaves nothing to learn; leave a part out of it"
                 )
+        floor = self.weighting.floor if isinstance(self.weighting, LearnableWeighting) else 0.0
+        if floor * len(self.tasks) >= 1:
+            raise ValueError(
+                f"weighting.floor must be below 1/{len(self.tasks)} for {len(self.tasks)} tasks, "
+                f"got {floor:g}; lower it"
+            )
         if not self.loss.distillation.inside_weights and self.weighting.kind in GRADIENT_KINDS:
             raise ValueError(
                 f"weighting.kind={self.weighting.kind} combines gradients of whole tasks; it needs "

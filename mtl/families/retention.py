@@ -46,7 +46,7 @@ def sequential_runs(
 
     Raises:
         ConfigError: the joint run has no teachers or is not evaluated, a task of `retention.order`
-            has no data, or a method is chosen where all of them are compared.
+            has no data, or phases cannot have the batches of teachers.
     """
     if not joint.taught:
         raise ConfigError(
@@ -57,11 +57,10 @@ def sequential_runs(
         raise ConfigError(
             "evaluation.splits must name a split for the table, got none; give val or test."
         )
-    if (method := joint.retention.method) != "none":
-        raise ConfigError(
-            f"retention.method={method} is of a single run with train_type=sequential; give "
-            f"retention.compare=[{method}] to have it alone in the table."
-        )
+    try:
+        joint.require_teacher_batch()
+    except ValueError as error:
+        raise ConfigError(f"{error}; each phase takes the steps of a teacher.") from None
     runs: dict[str, UnifiedRunConfig] = {}
     for method in methods:
         changes = {

@@ -75,7 +75,11 @@ def test_usage_names_the_keys_of_retention(capsys: pytest.CaptureFixture[str]) -
         (["retention.memory_images=900"], "retention.memory_images must be at most 240"),
         (["retention.fisher_images=900"], "retention.fisher_images must be at most 240"),
         (["retention.compare=[ewc, mas]"], "input should be 'none', 'replay', 'ewc' or 'lwf'"),
-        (["retention.method=ewc"], "give retention.compare=[ewc] to have it alone in the table"),
+        (["retention.method=ewc"], "compares methods, retention.compare=[ewc]."),
+        (
+            ["teachers.batch_size=245", "training.samples_per_epoch=245"],
+            "teachers.batch_size 245 is larger than the 240 training images",
+        ),
         (["resume=true", "name=never"], "there is no run 'never'"),
         (["data.det_root=nowhere"], "train_type=sequential has no data of seg"),
     ],

@@ -72,6 +72,22 @@ def test_tasks_are_those_wanted_that_have_data(
         ),
         (["teachers.batch_size=512"], "at most training.samples_per_epoch 240"),
         (["weighting.floor=0.5"], "less than 0.5"),
+        (
+            ["weighting={kind: learnable, floor: 0.4}"],
+            "weighting.floor must be below 1/3 for 3 tasks, got 0.4; lower it",
+        ),
+        (
+            [
+                "train_type=sequential",
+                "retention.method=replay",
+                "weighting={kind: learnable, floor: 0.35}",
+            ],
+            "weighting.floor must be below 1/3 for 3 tasks, got 0.35",
+        ),
+        (
+            ["stages.joint.freeze={backbone: {}, up: {}, necks: {}, attention: {}, head: {}}"],
+            "stages.joint.freeze leaves nothing to learn; leave a part out of it",
+        ),
         (["teachers.detection=D"], "unknown key"),
     ],
 )

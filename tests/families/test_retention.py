@@ -91,6 +91,15 @@ def test_what_makes_no_table_is_refused(word: str, message: str, tmp_path: Path)
         sequential_runs(joint(tmp_path, word))
 
 
+def test_a_batch_that_phases_cannot_share_is_named_by_its_own_key(tmp_path: Path) -> None:
+    config = joint(tmp_path)  # whose teachers, were they given, would have no batches
+    teachers = config.teachers.model_copy(update={"batch_size": 7})
+    cluster = config.cluster.model_copy(update={"workers": 2})
+    config = config.model_copy(update={"teachers": teachers, "cluster": cluster})
+    with pytest.raises(ConfigError, match=r"^teachers\.batch_size 7 must be .*=8 would"):
+        sequential_runs(config)
+
+
 def test_a_table_has_all_that_was_measured(tmp_path: Path) -> None:
     config = joint(tmp_path, "retention.compare=[ewc]")
     teachers = {"teacher/miou": 0.5, "teacher/map": 0.2, "teacher/top1": 0.8}
