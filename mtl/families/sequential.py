@@ -21,7 +21,7 @@ from torch import nn
 from mtl.config.schema import RunConfig
 from mtl.config.unified import UnifiedTaskName
 from mtl.config.unified_run import UnifiedRunConfig
-from mtl.data.storage import absolute, join
+from mtl.data.storage import absolute, join, stat
 from mtl.data.unified.build import local_unified_index
 from mtl.data.unified.index import UnifiedIndex
 from mtl.data.unified.memory import remembered_rows
@@ -37,11 +37,17 @@ from mtl.families.unified_teachers import (
     with_places,
 )
 from mtl.losses.consolidation import Consolidation, Importance
-from mtl.tasks.importance import load_importance, measure_importance, save_importance
+from mtl.tasks.importance import (
+    is_importance_of,
+    load_importance,
+    measure_importance,
+    save_importance,
+)
 from mtl.tasks.reported import checkpoint_of, require_watched
 from mtl.tasks.task import Task
 from mtl.tasks.teachers import Lessons, Teachers
 from mtl.tasks.unified import UnifiedTask
+from mtl.tracking.finished_model import model_address
 from mtl.training.run_folder import RunFolder
 
 
@@ -71,6 +77,8 @@ class SequentialFamily(UnifiedFamily):
             place = absolute(given)
             read_teacher(config, task, place)
             config = with_places(config, {task: place})
+        else:
+            self._require_statistics()
         return SequentialFamily(config).placed()
 
     def placed(self) -> UnifiedRunConfig:
@@ -173,6 +181,17 @@ class SequentialFamily(UnifiedFamily):
         ours = (None, teacher_place(config, first))
         return [first] if config.teachers.path(first) in ours else []
 
+    def _given_teachers(self) -> dict[UnifiedTaskName, str]:
+        """See `UnifiedFamily._given_teachers`: that of the first task, unless it is a run's own.
+
+        One that the joint run still has to train, which methods are compared with, is not there.
+        """
+        first = self.config.retention.order[0]
+        place = self.config.teachers.path(first)
+        if place is None or self._own_teachers() or stat(model_address(place)) is None:
+            return {}
+        return {first: place}
+
     def _rows(self, index: UnifiedIndex, task: UnifiedTaskName, count: int) -> Sequence[int]:
         return remembered_rows(self.config.seed, task, index.lengths[task], count)
 
@@ -183,14 +202,17 @@ class SequentialFamily(UnifiedFamily):
         found = []
         for task, place in zip(self.earlier, self.places(), strict=True):
             name = f"importance/{task}.safetensors"
+            count, seed = config.retention.fisher_images, config.seed
+            how = {"model": place, "fisher_images": str(count), "seed": str(seed)}
             with tempfile.TemporaryDirectory() as scratch:
                 local = Path(scratch)
-                if not folder.has(name):
+                kept = folder.has(name) and is_importance_of(folder.download(local, name), how)
+                if not kept:
                     model = self._before(place, task).to(device)
-                    rows = self._rows(train, task, config.retention.fisher_images)
+                    rows = self._rows(train, task, count)
                     here = local_unified_index(config.data, train)
                     measured = measure_importance(model, config, task, here, rows, device)
-                    save_importance(measured, local / Path(name).name)
+                    save_importance(measured, local / Path(name).name, how)
                     folder.upload(local, "importance")
                 file = folder.download(local, name)
                 found.append(load_importance(file, f"{folder.place}/{name}").to(device))

@@ -81,12 +81,13 @@ class UnifiedFamily:
         """The config with a place for every teacher."""
         config = self.config
         require_watched(config)
-        if config.model.normalization == "frozen_backbone" and config.model.init is None:
+        if (method := config.retention.method) != "none":
             raise ConfigError(
-                "model.normalization=frozen_backbone keeps the statistics that pretrained weights "
-                "bring, but model.init is not given; give model.init=PATH of weights, or set "
-                "model.normalization=per_task to train from nothing."
+                f"retention.method={method} is of a single run with train_type=sequential: give "
+                f"that too, or, where cluster/retention.py compares methods, "
+                f"retention.compare=[{method}]."
             )
+        self._require_statistics()
         return with_teachers(config)
 
     def indices(self) -> Indices:
@@ -94,13 +95,7 @@ class UnifiedFamily:
         config = self.config
         train = self._index("train")
         for key, size, tasks in self._batches():
-            for task in tasks:
-                count = train.lengths[task]
-                if size > count:
-                    raise ConfigError(
-                        f"{key} {size} is larger than the {count} training images of {task}; "
-                        "lower it."
-                    )
+            require_images(train, key, size, tasks)
         whole = self._index("val") if config.training.val_samples else None
         val = None if whole is None else self._looked_at(whole)
         if val is not None:
@@ -110,7 +105,7 @@ class UnifiedFamily:
             final[split] = whole if split == "val" and whole else self._index(split)
         for other in (*final.values(), *([] if val is None else [val])):
             other.require_classes(train.class_names, "the training split")
-        for task, place in given_teachers(config).items():
+        for task, place in self._given_teachers().items():
             names = unified_classes_of_model(place)
             train.only([task]).require_classes(names, f"teachers.{task}={place}")
         return Indices(train, val, final)
@@ -238,6 +233,20 @@ class UnifiedFamily:
             )
         return index
 
+    def _require_statistics(self) -> None:
+        """Check that a network that keeps the statistics of other weights is given some.
+
+        Raises:
+            ConfigError: it is not.
+        """
+        model = self.config.model
+        if model.normalization == "frozen_backbone" and model.init is None:
+            raise ConfigError(
+                "model.normalization=frozen_backbone keeps the statistics that pretrained weights "
+                "bring, but model.init is not given; give model.init=PATH of weights, or set "
+                "model.normalization=per_task to train from nothing."
+            )
+
     def _looked_at(self, whole: UnifiedIndex) -> UnifiedIndex:
         """What validations look at of a split."""
         most = self.config.training.val_samples
@@ -275,6 +284,10 @@ class UnifiedFamily:
         """Tasks whose teachers are trained first."""
         return own_teachers(self.config)
 
+    def _given_teachers(self) -> dict[UnifiedTaskName, str]:
+        """Where the teachers are that are not."""
+        return given_teachers(self.config)
+
     @cached_property
     def _teachers(self) -> dict[UnifiedTaskName, FinishedModel]:
         """The teachers as they were read, once.
@@ -287,3 +300,25 @@ class UnifiedFamily:
             task: read_teacher(config, task, str(config.teachers.path(task)))
             for task in config.tasks
         }
+
+
+def require_images(
+    train: UnifiedIndex, key: str, size: int, tasks: Sequence[UnifiedTaskName]
+) -> None:
+    """Check that a batch is no larger than the training set of each task that fills one.
+
+    Args:
+        train: the training split.
+        key: of the batch size.
+        size: images of a batch.
+        tasks: whose images fill it.
+
+    Raises:
+        ConfigError: it is.
+    """
+    for task in tasks:
+        count = train.lengths[task]
+        if size > count:
+            raise ConfigError(
+                f"{key} {size} is larger than the {count} training images of {task}; lower it."
+            )

@@ -121,10 +121,11 @@ def read_learned(
         raise CheckpointError(
             f"{what} must be a unified model, got a {found.config.model.family}; {advice}"
         )
-    if found.config.train_type != "all" and task not in found.config.learned:
+    if task not in found.config.learned:
         raise CheckpointError(
             f"{what} must have learned {task}, but it was trained with "
-            f"train_type={found.config.train_type}; {advice}"
+            f"train_type={found.config.train_type} on data of {', '.join(found.config.learned)}; "
+            f"{advice}"
         )
     theirs, mine = (one.model.model_dump(exclude=FREE) for one in (found.config, config))
     for key in (k for k in mine if mine[k] != theirs[k]):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -65,14 +65,29 @@ def measure_importance(
     return Importance(weights, fisher_diagonal(parameters, losses()))
 
 
-def save_importance(importance: Importance, path: Path) -> None:
-    """Write weights and Fisher information side by side into a safetensors file."""
+def save_importance(importance: Importance, path: Path, measured: Mapping[str, str]) -> None:
+    """Write weights and Fisher information side by side into a safetensors file.
+
+    Args:
+        importance: what is written.
+        path: of the file.
+        measured: on what, and how; `is_importance_of` looks for it.
+    """
     tensors = {
         f"{kind}.{name}": x.cpu().contiguous()
         for kind, of in zip(KINDS, importance, strict=True)
         for name, x in of.items()
     }
-    save_file(tensors, path)
+    save_file(tensors, path, dict(measured))
+
+
+def is_importance_of(path: Path, measured: Mapping[str, str]) -> bool:
+    """Whether a file, which may be damaged, says that this is what was measured."""
+    try:
+        with safe_open(path, "pt") as file:
+            return bool(file.metadata() == dict(measured))
+    except (OSError, SafetensorError):
+        return True  # `load_importance` says what is wrong
 
 
 def load_importance(path: Path, source: str) -> Importance:

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from mtl.config.load import load
-from mtl.config.unified import UNIFIED_TASKS
-from mtl.errors import CheckpointError, ConfigError
+from mtl.config.unified import UNIFIED_TASKS, UnifiedTaskName
+from mtl.errors import CheckpointError, ConfigError, DataError
 from mtl.families import family_of
 from mtl.families.sequential import SequentialFamily
 from mtl.models.build import build_model
@@ -61,12 +61,14 @@ def test_a_metric_of_a_task_that_is_not_learned_is_refused(tmp_path: Path) -> No
         small(tmp_path, TWO, "checkpoint.metric=top1")
 
 
-def saved(folder: Path, *words: str) -> Path:
-    """A run folder with fresh weights."""
+def saved(
+    folder: Path, *words: str, classes: dict[UnifiedTaskName, tuple[str, ...]] | None = None
+) -> Path:
+    """A run folder with fresh weights, and what its outputs are called."""
     config = load("unified_demo", [*SMALL, *words])
     folder.mkdir(parents=True)
     weights = build_model(config).state_dict()
-    save_model(folder / "model.safetensors", weights, config, {}, classes={})
+    save_model(folder / "model.safetensors", weights, config, {}, classes=classes or {})
     return folder
 
 
@@ -183,6 +185,8 @@ def test_importance_is_measured_once_and_kept(tmp_path: Path) -> None:
     written = file.read_bytes()
     trained(config)
     assert file.read_bytes() == written
+    trained(small(tmp_path, TWO, "retention.method=ewc", "retention.fisher_images=2"))
+    assert file.read_bytes() != written  # that was of three images
     file.write_bytes(b"half a file")
     with pytest.raises(CheckpointError, match=r"seg\.safetensors cannot be read .*; delete it"):
         trained(config)
@@ -212,6 +216,29 @@ def test_a_teacher_that_cannot_be_started_from_is_refused_at_once(
     place = saved(tmp_path / "mine", *words)
     with pytest.raises(CheckpointError, match=rf"^teachers\.seg=.*{message}"):
         small(tmp_path, f"retention.order={order}", f"teachers.seg={place}")
+
+
+def test_a_model_that_knows_more_tasks_may_have_learned_the_first(tmp_path: Path) -> None:
+    place = saved(tmp_path / "mine", "train_type=all")
+    assert family_of(small(tmp_path, TWO, f"teachers.seg={place}")).first() == []
+
+
+def test_a_teacher_of_classes_in_another_order_is_refused(tmp_path: Path) -> None:
+    names = family_of(small(tmp_path)).indices().train.class_names["seg"]
+    place = saved(tmp_path / "mine", "train_type=seg", classes={"seg": names[::-1]})
+    for order in (TWO, "retention.order=[seg, det, cls]"):
+        with pytest.raises(DataError, match=rf"the seg data must be .* teachers\.seg={place}"):
+            family_of(small(tmp_path, order, f"teachers.seg={place}")).indices()
+    place = saved(tmp_path / "right", "train_type=seg", classes={"seg": names})
+    family_of(small(tmp_path, f"teachers.seg={place}")).indices()
+
+
+def test_a_backbone_from_nothing_has_no_statistics_to_keep(tmp_path: Path) -> None:
+    words = (TWO, "model.normalization=frozen_backbone")
+    with pytest.raises(ConfigError, match=r"^model\.normalization=frozen_backbone keeps"):
+        small(tmp_path, *words)
+    place = saved(tmp_path / "mine", "train_type=seg", "model.normalization=frozen_backbone")
+    small(tmp_path, *words, f"teachers.seg={place}")  # brings them
 
 
 def test_a_phase_before_that_is_another_network_is_named(tmp_path: Path) -> None:

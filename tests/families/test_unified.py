@@ -198,6 +198,19 @@ def test_a_tracker_cannot_teach(tmp_path: Path) -> None:
         prepared(tmp_path, f"teachers.det={place}")
 
 
+def test_a_joint_run_without_data_of_a_task_cannot_teach_it(tmp_path: Path) -> None:
+    roots = [f"data.{task}_root={tmp_path}" for task in ("det", "seg")]
+    place = saved(tmp_path / "mine", config_of("train_type=all", *roots))
+    prepared(tmp_path, f"teachers.det={place}")
+    with pytest.raises(CheckpointError, match=r"learned cls, .* on data of det, seg"):
+        prepared(tmp_path, f"teachers.cls={place}")
+
+
+def test_a_method_of_retention_is_refused_where_it_does_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^retention\.method=ewc is of .*train_type=sequential"):
+        prepared(tmp_path, "retention.method=ewc")
+
+
 def test_a_missing_teacher_is_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=f"{tmp_path}/nowhere/model.safetensors cannot be"):
         prepared(tmp_path, f"teachers.det={tmp_path}/nowhere")
