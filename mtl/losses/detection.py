@@ -136,7 +136,9 @@ def _confidence_loss(
         return (value - target).square()
     entropy = F.binary_cross_entropy_with_logits(logit, target, reduction="none")
     if config.confidence == "focal":  # with targets between 0 and 1: Li et al., NeurIPS 2020
-        entropy = (target - value).abs().pow(config.focal_gamma) * entropy
+        distance = (target - value).abs()
+        distance = distance.clamp(min=torch.finfo(distance.dtype).tiny)  # a root has no slope at 0
+        entropy = distance.pow(config.focal_gamma) * entropy
     return entropy
 
 

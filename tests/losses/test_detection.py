@@ -121,6 +121,16 @@ def test_focal_confidence_is_entropy_times_the_distance_to_its_power() -> None:
     assert float(focal.object / plain.object) == pytest.approx(0.25**2, rel=1e-5)
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.01, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("logit", [18.0, 200.0, -95.0, -200.0])
+def test_focal_confidence_that_is_certain_has_finite_gradients(gamma: float, logit: float) -> None:
+    raw = torch.full((2, 13, 4, 4), logit, requires_grad=True)  # a distance of 0 somewhere
+    terms, _ = loss_of(raw, confidence="focal", focal_gamma=gamma)
+    (terms.object + terms.no_object).backward()
+    assert raw.grad is not None
+    assert raw.grad.isfinite().all()
+
+
 def test_weights_scale_their_terms() -> None:
     plain, _ = loss_of(raw_of())
     changed, _ = loss_of(raw_of(), box_weight=10.0, no_object_weight=0.5)
