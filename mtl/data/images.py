@@ -21,13 +21,17 @@ SUFFIXES: dict[str, str] = {
     ".webp": "WEBP",
 }
 """File name endings that count as a picture and what they promise."""
+_AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+"""Eight-bit colour, not turned."""
 
 
 def read_image(uri: str, max_pixels: int) -> np.ndarray:
     """Read and decode a picture.
 
     OpenCV fills the missing part of a truncated JPEG with grey and says nothing, so completeness is
-    checked on the bytes; the size is read from the header before anything is decoded.
+    checked on the bytes; the size is read from the header before anything is decoded. Pixels stay
+    where they are stored: boxes and masks belong to those, not to the view that a camera noted
+    (EXIF orientation).
 
     Args:
         uri: local path or URI.
@@ -65,7 +69,7 @@ def read_image(uri: str, max_pixels: int) -> np.ndarray:
     if kind == "PNG" and data.rfind(b"IEND") < 0:
         raise DataError(f"{uri} is cut off (a PNG without its end); copy it again.")
     try:
-        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
+        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), _AS_STORED)
     except cv2.error as error:
         raise DataError(f"{uri} cannot be decoded ({error.err}); replace it.") from None
     if image is None:

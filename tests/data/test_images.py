@@ -51,6 +51,30 @@ def test_every_known_kind_is_read(tmp_path, name):
     assert read_image(str(path), LIMIT).shape == (48, 64, 3)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
+def test_pixels_stay_where_they_are_stored(tmp_path, ending, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    plain, turned = tmp_path / f"a.{ending}", tmp_path / f"b.{ending}"
+    Image.fromarray(picture(1)).save(plain)
+    Image.fromarray(picture(1)).save(turned, exif=exif)
+    np.testing.assert_array_equal(read_image(str(turned), LIMIT), read_image(str(plain), LIMIT))
+
+
+def test_every_depth_and_palette_becomes_eight_bit_rgb(tmp_path):
+    levels = np.linspace(0, 255, 48 * 64).astype(np.uint8).reshape(48, 64)
+    for name, stored in {
+        "grey.png": Image.fromarray(levels),
+        "deep.png": Image.fromarray(levels.astype(np.uint16) * 257),
+        "palette.png": Image.fromarray(levels).convert("P"),
+        "alpha.png": Image.fromarray(levels).convert("RGBA"),
+    }.items():
+        stored.save(tmp_path / name)
+        found = read_image(str(tmp_path / name), LIMIT)
+        np.testing.assert_array_equal(found, np.repeat(levels[..., None], 3, axis=-1), name)
+
+
 def test_picture_is_read_from_any_uri(tmp_path):
     data = jpeg(picture(3))
     with fsspec.open("memory://mtl-images/a.jpg", "wb") as file:

@@ -30,6 +30,16 @@ def test_both_layouts_give_images_and_masks(tmp_path, official):
     assert (mask[10:30, 10:40] == 2).all()
 
 
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_an_image_lies_as_its_mask_does_whatever_the_camera_noted(tmp_path, orientation):
+    index = read(write_voc(tmp_path, images=1))
+    stored, _ = read_pair(index, 0, LIMIT)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    save(tmp_path / index.images[0], gradient(), exif=exif)
+    np.testing.assert_array_equal(read_pair(index, 0, LIMIT)[0], stored)
+
+
 def test_parts_joined_by_plus_are_one_set(tmp_path):
     write_voc(tmp_path, split="val", images=2)
     write_voc(tmp_path, split="test", images=3)
