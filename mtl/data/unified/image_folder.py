@@ -19,7 +19,8 @@ def read_classification(root: str, split: str, config: UnifiedDataConfig) -> Cla
     """List the images of a split.
 
     The classes are the folders of the training split, sorted by name, so that a number means the
-    same in every split; without that split, those of this one.
+    same in every split; without that split, those of this one. Hidden folders and files (.name) are
+    no data. A class never gives its number away for lack of pictures: training refuses it.
 
     Args:
         root: folder or URI of the set.
@@ -27,19 +28,20 @@ def read_classification(root: str, split: str, config: UnifiedDataConfig) -> Cla
         config: name of the training split, and what an empty or unknown class folder does.
 
     Raises:
-        DataError: if a folder is missing, no image is left, or, with `on_error=stop`, a class
-            folder is empty or unknown to the training split.
+        DataError: if a folder is missing, no image is left, a class has no image to be trained
+            with, or, with `on_error=stop`, a class folder is empty or unknown to the training
+            split.
     """
     bad = BadItems(config.on_error)
     parts = split_parts(split, "data.cls_splits")
     classes: set[str] = set()
     for part in split_parts(config.cls_splits.train, "data.cls_splits.train"):
-        classes |= subfolders(join(root, part))
+        classes |= {name for name in subfolders(join(root, part)) if not _is_hidden(name)}
     if not classes:
         classes = {name for part in parts for name in _classes(root, part)}
     class_names = tuple(sorted(classes))
-    images: list[str] = []
-    labels: list[int] = []
+    labels: dict[str, int] = {}
+    empty: list[tuple[int, str]] = []
     for part in parts:
         for name in _classes(root, part):
             place = join(root, part, name)
@@ -50,22 +52,30 @@ def read_classification(root: str, split: str, config: UnifiedDataConfig) -> Cla
                     "rename or remove it",
                 )
                 continue
-            pictures = [
-                entry.name
-                for entry in entries(place, "class folder").values()
-                if os.path.splitext(entry.name)[1].lower() in SUFFIXES
-            ]
+            number = class_names.index(name)
+            pictures = _pictures(place)
             if not pictures:
-                bad.add("empty class folder", f"class folder {place} has no picture; fill it")
-            images += [f"{part}/{name}/{picture}" for picture in pictures]
-            labels += [class_names.index(name)] * len(pictures)
-    if not images:
+                empty.append((number, place))
+            for picture in pictures:
+                labels[f"{part}/{name}/{picture}"] = number
+    trained = set(labels.values())
+    for number, place in empty:
+        if split == config.cls_splits.train and number not in trained:
+            raise DataError(
+                f"class folder {place} has no picture but takes class number {number}; fill it or "
+                "remove it."
+            )
+        bad.add(
+            "empty class folder",
+            f"class folder {place} has no picture (its class keeps its number); fill it",
+        )
+    if not labels:
         raise DataError(f"{split} of data.cls_root {root} has no picture; correct its folders.")
     return ClassificationIndex(
         root=root,
         split=split,
-        images=tuple(images),
-        labels=np.array(labels, dtype=np.int64),
+        images=tuple(labels),
+        labels=np.array(list(labels.values()), dtype=np.int64),
         class_names=class_names,
         skipped=dict(bad.counts),
     )
@@ -73,4 +83,17 @@ def read_classification(root: str, split: str, config: UnifiedDataConfig) -> Cla
 
 def _classes(root: str, part: str) -> list[str]:
     place = join(root, part)
-    return [name for name, entry in entries(place, "split folder").items() if entry.is_folder]
+    found = entries(place, "split folder")
+    return [name for name, entry in found.items() if entry.is_folder and not _is_hidden(name)]
+
+
+def _pictures(place: str) -> list[str]:
+    return [
+        name
+        for name in entries(place, "class folder")
+        if os.path.splitext(name)[1].lower() in SUFFIXES and not _is_hidden(name)
+    ]
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".")

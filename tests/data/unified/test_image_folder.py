@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mtl.config.unified_data import UnifiedDataConfig
+from mtl.config.unified_data import SplitNames, UnifiedDataConfig
 from mtl.data.unified.image_folder import read_classification
 from mtl.errors import DataError
 from tests.data.unified.set_files import write_folders
@@ -39,13 +39,46 @@ def test_a_set_that_is_only_evaluated_brings_its_own_classes(tmp_path):
     assert read(tmp_path, split="val").class_names == ("b", "c")
 
 
-def test_an_empty_class_folder_is_named_or_counted(tmp_path):
+def test_hidden_folders_and_files_are_no_data(tmp_path):
     root = write_folders(tmp_path)
-    (root / "train" / "empty").mkdir()
-    with pytest.raises(DataError, match=r"class folder .*/train/empty has no picture"):
-        read(root)
-    index = read(root, SKIP)
-    assert index.class_names == ("a", "b", "empty")
+    (root / "train" / ".ipynb_checkpoints").mkdir()
+    (root / "train" / "a" / "._0.JPEG").write_bytes(b"what a Mac leaves beside a file")
+    for config in (STOP, SKIP):
+        index = read(root, config)
+        assert index.class_names == ("a", "b")
+        assert index.labels.tolist() == [0, 0, 1, 1]
+        assert index.skipped == {}
+    write_folders(tmp_path, split="val", classes=("b", ".b"))
+    assert read(root, split="val").labels.tolist() == [1, 1]
+
+
+def test_a_class_without_pictures_to_learn_from_is_named_whatever_bad_items_do(tmp_path):
+    root = write_folders(tmp_path)
+    (root / "train" / "Empty").mkdir()  # would be class 0 of 3
+    for config in (STOP, SKIP):
+        with pytest.raises(DataError, match=r"train/Empty has no picture .*number.* remove it\.$"):
+            read(root, config)
+
+
+def test_an_empty_class_folder_elsewhere_keeps_its_number_and_is_named_or_counted(tmp_path):
+    root = write_folders(tmp_path)
+    write_folders(tmp_path, split="val", classes=("b",))
+    (root / "val" / "a").mkdir()
+    with pytest.raises(DataError, match=r"val/a has no picture .*keeps its number.*skip"):
+        read(root, split="val")
+    index = read(root, SKIP, "val")
+    assert index.class_names == ("a", "b")
+    assert index.labels.tolist() == [1, 1]
+    assert index.skipped == {"empty class folder": 1}
+
+
+def test_a_class_with_pictures_in_one_part_of_the_training_split_is_learned(tmp_path):
+    write_folders(tmp_path)
+    write_folders(tmp_path, split="extra", classes=("b",), images=1)
+    (tmp_path / "extra" / "a").mkdir()
+    splits = SplitNames(train="train+extra")
+    index = read(tmp_path, UnifiedDataConfig(cls_splits=splits, on_error="skip"), "train+extra")
+    assert index.class_counts() == {"a": 2, "b": 3}
     assert index.skipped == {"empty class folder": 1}
 
 
