@@ -33,7 +33,8 @@ def read_detection(root: str, split: str, config: UnifiedDataConfig) -> Detectio
 
     Args:
         root: folder or URI of the set.
-        split: name, or several joined by +; images of equal id are then one too many.
+        split: name, or several joined by +; an image whose id or file came before is then one too
+            many.
         config: annotation file, categories, and what a bad image or box does.
 
     Raises:
@@ -82,7 +83,8 @@ def read_detection(root: str, split: str, config: UnifiedDataConfig) -> Detectio
 class _Found:
     """What has been read so far."""
 
-    images: list[str] = field(default_factory=list)
+    images: dict[str, None] = field(default_factory=dict)
+    """Places below the root, in order."""
     ids: list[int] = field(default_factory=list)
     seen: set[int] = field(default_factory=set)
     """Ids of all images, also of those that were left out."""
@@ -160,7 +162,10 @@ def _images(
             )
             continue
         if number in found.seen:
-            bad.add("image listed twice", f"{file}: image id {number} is listed twice")
+            bad.add(
+                "image listed twice", f"{file}: image id {number} is listed twice; take one out"
+            )
+            rows.setdefault(number, None)
             continue
         found.seen.add(number)
         rows[number] = None
@@ -181,9 +186,14 @@ def _images(
                 "image listed but absent",
                 f"{join(root, folder, name)} is listed in {file} but absent; restore it",
             )
+        elif f"{folder}/{name}" in found.images:
+            bad.add(
+                "image listed twice",
+                f"{file}, image {number}: {join(root, folder, name)} is listed twice; take one out",
+            )
         else:
             rows[number] = len(found.images)
-            found.images.append(f"{folder}/{name}")
+            found.images[f"{folder}/{name}"] = None
             found.ids.append(number)
             found.sizes.append((width, height))
     return rows

@@ -25,12 +25,13 @@ def read_classification(root: str, split: str, config: UnifiedDataConfig) -> Cla
     Args:
         root: folder or URI of the set.
         split: name, or several joined by +.
-        config: name of the training split, and what an empty or unknown class folder does.
+        config: name of the training split, and what an empty or unknown class folder or a
+            repeated image does.
 
     Raises:
         DataError: if a folder is missing, no image is left, a class has no image to be trained
             with, or, with `on_error=stop`, a class folder is empty or unknown to the training
-            split.
+            split, or an image is listed twice.
     """
     bad = BadItems(config.on_error)
     parts = split_parts(split, "data.cls_splits")
@@ -57,7 +58,13 @@ def read_classification(root: str, split: str, config: UnifiedDataConfig) -> Cla
             if not pictures:
                 empty.append((number, place))
             for picture in pictures:
-                labels[f"{part}/{name}/{picture}"] = number
+                image = f"{part}/{name}/{picture}"
+                if image in labels:
+                    bad.add(
+                        "image listed twice",
+                        f"{join(root, image)} is listed twice in '{split}'; name each part once",
+                    )
+                labels[image] = number
     trained = set(labels.values())
     for number, place in empty:
         if split == config.cls_splits.train and number not in trained:

@@ -44,12 +44,10 @@ def read_segmentation(root: str, split: str, config: UnifiedDataConfig) -> Segme
 
     Raises:
         DataError: if a list or folder is missing, no name is left, or, with `on_error=stop`, an
-            image or mask is absent.
+            image or mask is absent or an image listed twice.
     """
     bad = BadItems(config.on_error)
-    names: list[str] = []
-    images: list[str] = []
-    masks: list[str] = []
+    found: dict[str, tuple[str, str]] = {}  # image -> its name and its mask
     for part in split_parts(split, "data.seg_splits"):
         file = join(root, "ImageSets", "Segmentation", f"{part}.txt")
         text = read_listed(
@@ -74,18 +72,22 @@ def read_segmentation(root: str, split: str, config: UnifiedDataConfig) -> Segme
                     f"{name} is listed in {file} but {join(root, f'{below}SegmentationClass')} has "
                     f"no {name}.png; restore it",
                 )
+            elif f"{below}JPEGImages/{picture}" in found:
+                bad.add(
+                    "image listed twice",
+                    f"{name} in {file} is listed twice in '{split}'; take one out",
+                )
             else:
-                names.append(name)
-                images.append(f"{below}JPEGImages/{picture}")
-                masks.append(f"{below}SegmentationClass/{name}.png")
-    if not names:
+                mask = f"{below}SegmentationClass/{name}.png"
+                found[f"{below}JPEGImages/{picture}"] = name, mask
+    if not found:
         raise DataError(f"{split} of data.seg_root {root} has no usable image; correct its files.")
     return SegmentationIndex(
         root=root,
         split=split,
-        names=tuple(names),
-        images=tuple(images),
-        masks=tuple(masks),
+        names=tuple(name for name, _ in found.values()),
+        images=tuple(found),
+        masks=tuple(mask for _, mask in found.values()),
         class_names=_class_names(root),
         skipped=dict(bad.counts),
     )

@@ -75,9 +75,27 @@ def test_parts_joined_by_plus_are_one_set(tmp_path):
     write_coco(tmp_path, split="twice", images=1)
     with pytest.raises(DataError, match="image id 10 is listed twice"):
         read(tmp_path, split="test+twice")
+    index = read(tmp_path, SKIP, "test+test")
+    assert index.image_ids.tolist() == [10, 11]
+    assert index.boxes_xywh.tolist() == [[1, 1, 5, 5]]
+    assert index.skipped == {"image listed twice": 2}
     write_coco(tmp_path, split="other", images=1, first_id=70, categories=[{"id": 1, "name": "x"}])
     with pytest.raises(DataError, match="other categories"):
         read(tmp_path, split="test+other")
+
+
+def test_an_image_listed_under_two_ids_is_named_or_counted_once(tmp_path):
+    root = write_coco(tmp_path, [box(10, (1, 1, 5, 5)), box(99, (2, 2, 5, 5))], images=2)
+    file = root / "annotations" / "instances_train.json"
+    content = json.loads(file.read_text())
+    content["images"].append(content["images"][0] | {"id": 99})
+    file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"image 99: .*/000000000010.jpg is listed twice.*skip"):
+        read(root)
+    index = read(root, SKIP)
+    assert index.image_ids.tolist() == [10, 11]
+    assert index.boxes_xywh.tolist() == [[1, 1, 5, 5]]
+    assert index.skipped == {"image listed twice": 1}
 
 
 def test_official_folders_and_an_object_store_work_too(tmp_path):

@@ -82,6 +82,16 @@ def test_a_class_with_pictures_in_one_part_of_the_training_split_is_learned(tmp_
     assert index.skipped == {"empty class folder": 1}
 
 
+def test_an_image_listed_twice_is_named_or_counted_once(tmp_path):
+    root = write_folders(tmp_path)
+    with pytest.raises(DataError, match=r"train/a/0\.JPEG is listed twice.*train\+train.*skip"):
+        read(root, split="train+train")
+    index = read(root, SKIP, "train+train")
+    assert index.images == read(root).images
+    assert index.labels.tolist() == [0, 0, 1, 1]
+    assert index.skipped == {"image listed twice": 4}
+
+
 def test_a_class_that_training_does_not_know_is_named_or_counted(tmp_path):
     write_folders(tmp_path)
     write_folders(tmp_path, split="val", classes=("a", "x"))

@@ -48,6 +48,35 @@ def test_parts_joined_by_plus_are_one_set(tmp_path):
     assert index.masks[4] == "test/SegmentationClass/2007_test_2.png"
 
 
+def test_an_image_listed_twice_is_named_or_counted_once(tmp_path):
+    root = write_voc(tmp_path, split="train", images=2, official=True)
+    write_voc(tmp_path, split="val", images=1, official=True)
+    lists = root / "ImageSets" / "Segmentation"
+    (lists / "val.txt").write_text("2007_val_0\n2007_train_1\n")
+    (lists / "twice.txt").write_text("2007_val_0\n2007_train_1\n2007_val_0\n")
+    for split, file, name in (
+        ("twice", "twice", "2007_val_0"),
+        ("train+val", "val", "2007_train_1"),
+    ):
+        with pytest.raises(DataError, match=rf"{name} in .*/{file}\.txt is listed twice.*skip"):
+            read(root, split=split)
+    index = read(root, SKIP, "train+val")
+    assert index.names == ("2007_train_0", "2007_train_1", "2007_val_0")
+    assert [place.rpartition("/")[2] for place in index.masks] == [f"{n}.png" for n in index.names]
+    assert index.skipped == {"image listed twice": 1}
+
+
+def test_images_of_one_name_in_folders_of_their_own_are_different(tmp_path):
+    for split in ("train", "val"):
+        write_voc(tmp_path, split=split, images=1)
+        for folder, ending in (("JPEGImages", "jpg"), ("SegmentationClass", "png")):
+            below = tmp_path / split / folder
+            (below / f"2007_{split}_0.{ending}").rename(below / f"a.{ending}")
+        (tmp_path / "ImageSets" / "Segmentation" / f"{split}.txt").write_text("a\n")
+    index = read(tmp_path, split="train+val")
+    assert index.images == ("train/JPEGImages/a.jpg", "val/JPEGImages/a.jpg")
+
+
 def test_own_class_names_replace_those_of_voc(tmp_path):
     root = write_voc(tmp_path)
     (root / "classes.txt").write_text("buoy\nvessel\n\nwater\n")
