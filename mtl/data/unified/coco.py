@@ -239,7 +239,10 @@ def _boxes(
             sentence = f"{where}: area must be a finite number, got {area}; correct it"
             bad.add("broken annotation", sentence)
             continue
-        crowd = float(bool(entry.get("iscrowd")))
+        crowd = entry.get("iscrowd", 0)
+        if crowd not in (0, 1):
+            bad.add("broken annotation", f"{where}: iscrowd must be 0 or 1, got {crowd!r}")
+            continue
         found.boxes.append((row, *clipped, classes[category], size, crowd))
 
 

@@ -157,6 +157,24 @@ def test_huge_numbers_elsewhere_in_an_annotation_are_named_or_counted(tmp_path):
     assert len(index.boxes_xywh) == 1
 
 
+@pytest.mark.parametrize("value", ["0", "1", None, 2, -1, [1]])
+def test_a_crowd_that_is_neither_yes_nor_no_breaks_its_annotation(tmp_path, value):
+    root = write_coco(tmp_path, [box(10, (1, 1, 5, 5), iscrowd=value)])
+    with pytest.raises(DataError, match=r"annotation 0: iscrowd must be 0 or 1, got .*skip"):
+        read(root)
+    index = read(root, SKIP)
+    assert index.skipped == {"broken annotation": 1}
+    assert len(index.boxes_xywh) == 0
+
+
+def test_crowds_are_told_by_number_or_truth_and_a_box_without_a_word_is_none(tmp_path):
+    boxes = [box(10, (1, 1, 5, 5), iscrowd=value) for value in (0, 1, False, True)]
+    silent = box(10, (1, 1, 5, 5))
+    del silent["iscrowd"]
+    index = read(write_coco(tmp_path, [*boxes, silent]))
+    assert index.crowd.tolist() == [False, True, False, True, False]
+
+
 def test_a_box_that_overshoots_by_rounding_is_clipped(tmp_path):
     index = read(write_coco(tmp_path, [box(10, (-0.5, 30.25, 64.9, 18.5))]))
     assert index.boxes_xywh.tolist() == [[0, 30.25, 64, 17.75]]
