@@ -15,7 +15,7 @@ from mtl.config.unified_data import UnifiedDataConfig
 from mtl.data.bad_items import BadItems
 from mtl.data.storage import is_plain_name, join, stat
 from mtl.data.unified.index import DetectionIndex
-from mtl.data.unified.listing import entries, read_listed, split_parts, subfolders
+from mtl.data.unified.listing import entries, read_listed, split_key, split_parts, subfolders
 from mtl.errors import DataError
 
 OVERSHOOT = 1.0
@@ -44,9 +44,10 @@ def read_detection(root: str, split: str, config: UnifiedDataConfig) -> Detectio
     bad = BadItems(config.on_error)
     found = _Found()
     categories: dict[int, str] = {}
-    for part in split_parts(split, "data.det_splits"):
+    key = split_key(config.det_splits, split, "data.det_splits")
+    for part in split_parts(split, key):
         file = join(root, config.det_annotations.format(split=part))
-        content = _parse(file)
+        content = _parse(file, key)
         listed = _categories(content, file)
         if categories and listed != categories:
             raise DataError(
@@ -93,9 +94,11 @@ class _Found:
     """Row of the image, x, y, w, h, class, area, crowd."""
 
 
-def _parse(file: str) -> dict[str, list[Any]]:
+def _parse(file: str, key: str) -> dict[str, list[Any]]:
     data = read_listed(
-        file, "annotation file", "give the folder above annotations/ or set data.det_annotations"
+        file,
+        "annotation file",
+        f"give the folder above annotations/ or set data.det_annotations or {key}",
     )
     try:
         content = json.loads(data)

@@ -11,7 +11,7 @@ from mtl.data.bad_items import BadItems
 from mtl.data.images import SUFFIXES
 from mtl.data.storage import join
 from mtl.data.unified.index import ClassificationIndex
-from mtl.data.unified.listing import entries, split_parts, subfolders
+from mtl.data.unified.listing import entries, split_key, split_parts, subfolders
 from mtl.errors import DataError
 
 
@@ -34,17 +34,18 @@ def read_classification(root: str, split: str, config: UnifiedDataConfig) -> Cla
             split, or an image is listed twice.
     """
     bad = BadItems(config.on_error)
-    parts = split_parts(split, "data.cls_splits")
+    key = split_key(config.cls_splits, split, "data.cls_splits")
+    parts = split_parts(split, key)
     classes: set[str] = set()
     for part in split_parts(config.cls_splits.train, "data.cls_splits.train"):
         classes |= {name for name in subfolders(join(root, part)) if not _is_hidden(name)}
     if not classes:
-        classes = {name for part in parts for name in _classes(root, part)}
+        classes = {name for part in parts for name in _classes(root, part, key)}
     class_names = tuple(sorted(classes))
     labels: dict[str, int] = {}
     empty: list[tuple[int, str]] = []
     for part in parts:
-        for name in _classes(root, part):
+        for name in _classes(root, part, key):
             place = join(root, part, name)
             if name not in classes:
                 bad.add(
@@ -88,9 +89,8 @@ def read_classification(root: str, split: str, config: UnifiedDataConfig) -> Cla
     )
 
 
-def _classes(root: str, part: str) -> list[str]:
-    place = join(root, part)
-    found = entries(place, "split folder")
+def _classes(root: str, part: str, key: str) -> list[str]:
+    found = entries(join(root, part), "split folder", f"check path and permissions or set {key}")
     return [name for name, entry in found.items() if entry.is_folder and not _is_hidden(name)]
 
 

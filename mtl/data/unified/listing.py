@@ -5,6 +5,7 @@ A storage that is away is not a folder that is missing: its `AwayError` passes t
 
 from __future__ import annotations
 
+from mtl.config.unified_data import SplitNames
 from mtl.data.storage import Entry, is_plain_name, list_folder, read_bytes
 from mtl.errors import DataError
 from mtl.hiccups import words_of
@@ -25,7 +26,12 @@ def split_parts(split: str, key: str) -> list[str]:
     return parts
 
 
-def entries(place: str, what: str) -> dict[str, Entry]:
+def split_key(names: SplitNames, split: str, group: str) -> str:
+    """The key that gives a split its name; the whole group of keys where none does."""
+    return next((f"{group}.{role}" for role, name in names if name == split), group)
+
+
+def entries(place: str, what: str, remedy: str = "check path and permissions") -> dict[str, Entry]:
     """Content of a folder by name, in the order of the names.
 
     Raises:
@@ -34,9 +40,7 @@ def entries(place: str, what: str) -> dict[str, Entry]:
     try:
         return {entry.name: entry for entry in list_folder(place)}
     except OSError as error:
-        raise DataError(
-            f"{what} {place} cannot be read ({_reason(error)}); check path and permissions."
-        ) from None
+        raise DataError(f"{what} {place} cannot be read ({_reason(error)}); {remedy}.") from None
 
 
 def subfolders(place: str) -> set[str]:

@@ -17,7 +17,7 @@ from mtl.data.bad_items import BadItems
 from mtl.data.images import read_image
 from mtl.data.storage import is_plain_name, join, stat
 from mtl.data.unified.index import SegmentationIndex
-from mtl.data.unified.listing import entries, read_listed, split_parts, subfolders
+from mtl.data.unified.listing import entries, read_listed, split_key, split_parts, subfolders
 from mtl.errors import DataError
 
 IGNORED = 255
@@ -48,10 +48,13 @@ def read_segmentation(root: str, split: str, config: UnifiedDataConfig) -> Segme
     """
     bad = BadItems(config.on_error)
     found: dict[str, tuple[str, str]] = {}  # image -> its name and its mask
-    for part in split_parts(split, "data.seg_splits"):
+    key = split_key(config.seg_splits, split, "data.seg_splits")
+    for part in split_parts(split, key):
         file = join(root, "ImageSets", "Segmentation", f"{part}.txt")
         text = read_listed(
-            file, "list of images", "give the folder above ImageSets/Segmentation/<split>.txt"
+            file,
+            "list of images",
+            f"give the folder above ImageSets/Segmentation/<split>.txt or set {key}",
         )
         below = f"{part}/" if "JPEGImages" in subfolders(join(root, part)) else ""
         pictures = entries(join(root, f"{below}JPEGImages"), "image folder")

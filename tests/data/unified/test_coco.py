@@ -8,7 +8,7 @@ import fsspec
 import numpy as np
 import pytest
 
-from mtl.config.unified_data import UnifiedDataConfig
+from mtl.config.unified_data import SplitNames, UnifiedDataConfig
 from mtl.data.unified.coco import read_detection
 from mtl.errors import DataError
 from tests.data.unified.set_files import box, gradient, save, write_coco
@@ -218,8 +218,14 @@ def test_a_broken_image_entry_is_named_or_counted(tmp_path, entry, sentence):
 
 def test_a_missing_or_broken_annotation_file_is_named(tmp_path):
     root = write_coco(tmp_path)
-    with pytest.raises(DataError, match=r"annotation file .*instances_val.json cannot be read"):
+    with pytest.raises(
+        DataError,
+        match=r"annotation file .*_val.json cannot be read .*notations or data\.det_splits\.val\.$",
+    ):
         read(root, split="val")
+    config = UnifiedDataConfig(det_splits=SplitNames(train="train2017"))
+    with pytest.raises(DataError, match=r"cannot be read .* or data\.det_splits\.train\.$"):
+        read(root, config, split="train2017")
     file = root / "annotations" / "instances_train.json"
     file.write_text("{")
     with pytest.raises(DataError, match="is no JSON"):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtl.config.unified_data import UnifiedDataConfig
+from mtl.config.unified_data import SplitNames, UnifiedDataConfig
 from mtl.data.unified.voc import VOC_CLASSES, read_pair, read_segmentation
 from mtl.errors import DataError
 from tests.data.unified.set_files import gradient, palette_mask, save, write_voc
@@ -102,8 +102,13 @@ def test_an_absent_image_or_mask_is_named_or_counted(tmp_path):
 
 def test_a_missing_list_is_named(tmp_path):
     root = write_voc(tmp_path)
-    with pytest.raises(DataError, match=r"list of images .*val.txt cannot be read"):
+    with pytest.raises(
+        DataError, match=r"list of images .*val.txt cannot be read .*set data\.seg_splits\.val\.$"
+    ):
         read(root, split="val")
+    config = UnifiedDataConfig(seg_splits=SplitNames(test="extra"))
+    with pytest.raises(DataError, match=r"extra.txt cannot be read .*data\.seg_splits\.test\.$"):
+        read(root, config, split="extra")
     (root / "ImageSets" / "Segmentation" / "train.txt").write_text("../x\n")
     with pytest.raises(DataError, match=r"a name must be of a file, got '../x'"):
         read(root)
