@@ -11,9 +11,9 @@ from mtl.data.bad_items import BadItems
 from mtl.data.condition_files import find_labels
 from mtl.data.frame_index import FrameIndex
 from mtl.data.index_cache import cache_key, load_index, store_index
-from mtl.data.sequences import each, read_sequences
+from mtl.data.sequences import read_sequences
 from mtl.data.splits import Split, folder_sequences, readable, split_sequences
-from mtl.data.storage import absolute, is_remote, join, stat
+from mtl.data.storage import absolute, each, is_remote, join, stat
 from mtl.errors import DataError
 
 _LOG = logging.getLogger(__name__)

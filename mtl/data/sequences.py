@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +14,8 @@ from mtl.data.condition_files import LabelCounts, LabelSource, read_conditions
 from mtl.data.condition_targets import FrameConditions
 from mtl.data.frame_index import FrameIndex
 from mtl.data.splits import Split
-from mtl.data.storage import is_remote, join
+from mtl.data.storage import each, is_remote, join
 from mtl.errors import DataError
-
-_Out = TypeVar("_Out")
 
 
 def read_sequences(
@@ -110,15 +106,6 @@ def read_sequences(
         label_rule_counts=decided,
         warnings=_box_warnings(counts, config),
     )
-
-
-def each(read: Callable[[str], _Out], names: list[str], remote: bool) -> Iterator[_Out]:
-    """Apply a reader to many names, in order; over a network several at a time."""
-    if not remote:
-        yield from map(read, names)
-        return
-    with ThreadPoolExecutor(max_workers=16) as pool:
-        yield from pool.map(read, names)
 
 
 def _lists(rows: np.ndarray) -> pa.FixedSizeListArray:

@@ -10,8 +10,10 @@ not answer, and `DataError` where a scheme cannot be opened.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
@@ -19,6 +21,8 @@ from pyarrow import fs
 
 from mtl.errors import DataError
 from mtl.hiccups import is_hiccup, patient
+
+_Out = TypeVar("_Out")
 
 
 class Entry(NamedTuple):
@@ -98,6 +102,15 @@ def stat(place: str) -> Entry | None:
     with _remote_errors(place):
         info = system.get_file_info(path)
     return None if info.type == fs.FileType.NotFound else _remote_entry(info)
+
+
+def each(read: Callable[[str], _Out], names: Sequence[str], remote: bool) -> Iterator[_Out]:
+    """Apply a reader to many names, in order; over a network several at a time."""
+    if not remote:
+        yield from map(read, names)
+        return
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        yield from pool.map(read, names)
 
 
 class _remote_errors:  # noqa: N801 - reads as a verb where it is used

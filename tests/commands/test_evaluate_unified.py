@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import cv2
+import fsspec
 import numpy as np
 import pytest
 import torch
@@ -266,6 +268,41 @@ def test_images_that_cannot_be_read_stop_it_or_are_left_out_for_all(
     left_out = found["data"]["cls"]["unreadable"] + sum(found["skipped"].values())
     assert (found["data"]["cls"]["images"], left_out) == (10, 2)
     assert np.sum(found["models"]["one"]["class_confusion"]) == 10
+
+
+def test_answers_to_files_that_have_changed_are_not_used_again(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_classes(tmp_path / "set", broken=2)
+    words = [f"data.cls_root={tmp_path / 'set'}", "data.on_error=skip"]
+
+    def images(*more: str) -> int:
+        assert evaluate(tmp_path, "out", str(place / "one"), *words, *more) == 0
+        return int(numbers(tmp_path)["data"]["cls"]["images"])
+
+    assert images() == 10
+    write_classes(tmp_path / "set")
+    capsys.readouterr()
+    assert images() == 12
+    assert "answered already" not in capsys.readouterr().out
+    assert images() == 12
+    assert "2 of 2 tasks of models are answered already" in capsys.readouterr().out
+    large = np.zeros((100, 100, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "set" / "test" / CLASSES["cls"][1] / "2.png"), large)
+    assert images() == 12
+    assert images("data.max_pixels=9999") == 11
+
+
+def test_nothing_is_kept_where_the_store_does_not_tell_of_changes(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_classes(tmp_path / "set")
+    fsspec.filesystem("memory").put(str(tmp_path / "set"), "/mtl-untold", recursive=True)
+    for _ in range(2):
+        root = "data.cls_root=memory://mtl-untold"
+        assert evaluate(tmp_path, "out", str(place / "one"), root) == 0
+        assert "answered already" not in capsys.readouterr().out
+    assert not (tmp_path / "out" / "answers").exists()
 
 
 def test_a_folder_of_another_evaluation_is_refused(

@@ -39,7 +39,7 @@ def write_classes(root: Path, broken: int = 0) -> None:
     """Three grey images of each class, some of them no images."""
     for place, name in enumerate(CLASSES["cls"]):
         folder = root / "test" / name
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for number in range(3):
             picture = np.full((70, 80, 3), 40 * place + 10 * number, np.uint8)
             cv2.imwrite(str(folder / f"{number}.png"), picture)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
+from typing import TypeAlias
 
 import numpy as np
 
@@ -190,6 +191,10 @@ class ClassificationIndex:
         return dict(zip(self.class_names, counts.tolist(), strict=True))
 
 
+TaskIndex: TypeAlias = DetectionIndex | SegmentationIndex | ClassificationIndex
+"""The set of one task."""
+
+
 @dataclass(frozen=True, eq=False)
 class UnifiedIndex:
     """The sets of a split; none where a task has no data."""
@@ -199,32 +204,33 @@ class UnifiedIndex:
     cls: ClassificationIndex | None = None
 
     @property
+    def sets(self) -> dict[UnifiedTaskName, TaskIndex]:
+        """The set of each task that has data."""
+        sets: dict[UnifiedTaskName, TaskIndex | None]
+        sets = {"det": self.det, "seg": self.seg, "cls": self.cls}
+        return {task: index for task, index in sets.items() if index is not None}
+
+    @property
     def lengths(self) -> dict[UnifiedTaskName, int]:
         """Images of each task that has data."""
-        sets: dict[UnifiedTaskName, DetectionIndex | SegmentationIndex | ClassificationIndex | None]
-        sets = {"det": self.det, "seg": self.seg, "cls": self.cls}
-        return {task: len(index) for task, index in sets.items() if index is not None}
+        return {task: len(index) for task, index in self.sets.items()}
 
     @property
     def class_names(self) -> dict[UnifiedTaskName, tuple[str, ...]]:
         """Classes of each task that has data; those of `seg` begin with the background."""
-        sets: dict[UnifiedTaskName, DetectionIndex | SegmentationIndex | ClassificationIndex | None]
-        sets = {"det": self.det, "seg": self.seg, "cls": self.cls}
-        return {task: index.class_names for task, index in sets.items() if index is not None}
+        return {task: index.class_names for task, index in self.sets.items()}
 
     @property
     def places(self) -> dict[UnifiedTaskName, tuple[str, ...]]:
         """Places of the images of each task that has data, below its root."""
-        sets: dict[UnifiedTaskName, DetectionIndex | SegmentationIndex | ClassificationIndex | None]
-        sets = {"det": self.det, "seg": self.seg, "cls": self.cls}
-        return {task: index.images for task, index in sets.items() if index is not None}
+        return {task: index.images for task, index in self.sets.items()}
 
     @property
     def skipped(self) -> dict[str, int]:
         """Reason -> number of bad items left out of all sets."""
         total: dict[str, int] = {}
-        for index in (self.det, self.seg, self.cls):
-            for reason, count in (index.skipped if index is not None else {}).items():
+        for index in self.sets.values():
+            for reason, count in index.skipped.items():
                 total[reason] = total.get(reason, 0) + count
         return total
 

@@ -63,9 +63,11 @@ class EvaluationFolder(ClaimedFolder):
             )
 
     def keep(self, plan: Plan, entrant: Entrant, task: UnifiedTaskName, found: Gathered) -> None:
-        """Keep the answers to a task."""
-        data = io.BytesIO()
+        """Keep the answers to a task, if it can be told later that they still hold."""
         key = _key(plan, entrant, task)
+        if key is None:
+            return
+        data = io.BytesIO()
         np.savez_compressed(data, key=key, values=found.values, readable=found.readable)
         write_atomically(self._file(entrant, task), data.getvalue())
 
@@ -86,11 +88,17 @@ class EvaluationFolder(ClaimedFolder):
         return self.path / "answers" / f"{entrant.name}-{task}.npz"
 
 
-def _key(plan: Plan, entrant: Entrant, task: UnifiedTaskName) -> str:
-    """What answers depend on."""
+def _key(plan: Plan, entrant: Entrant, task: UnifiedTaskName) -> str | None:
+    """What answers depend on; none where the store does not tell of changes."""
+    files = plan.files[task]
+    if files is None:
+        return None
     images, side = data_digests(plan.index)[task], sides_of(entrant.config)[task]
-    short_side = entrant.config.data.sizes.cls_short_side
-    return f"{entrant.digest} {task} {images} {side} {short_side} {plan.data.on_error}"
+    short_side, data = entrant.config.data.sizes.cls_short_side, plan.data
+    return (
+        f"{entrant.digest} {task} {images} {files} {side} {short_side} {data.on_error} "
+        f"{data.max_pixels}"
+    )
 
 
 def _is_sound(content: Content) -> bool:

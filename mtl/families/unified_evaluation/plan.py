@@ -52,6 +52,8 @@ class Plan:
     split: str
     index: UnifiedIndex
     data: UnifiedDataConfig
+    files: Mapping[UnifiedTaskName, str | None]
+    """Fingerprint of each task's files before anyone is asked; none: their store does not tell."""
 
     def items(self, entrant: int, task: UnifiedTaskName) -> list[Item]:
         """All that an entrant is asked of a task."""
@@ -71,7 +73,8 @@ Ask: TypeAlias = Callable[[Plan, list[Item]], Iterator[tuple[Item, Answers]]]
 def data_digests(index: UnifiedIndex) -> dict[str, str]:
     """Tells of each task whether images and labels are those that were asked about before.
 
-    Pictures are known by name only, and the folder above them may have moved.
+    Pictures are known by name only, and the folder above them may have moved; what they hold is
+    for `Plan.files` to tell.
     """
     digests: dict[str, str] = {}
     for task in UNIFIED_TASKS:

@@ -14,6 +14,7 @@ from mtl.config.unified_data import UnifiedDataConfig
 from mtl.config.unified_run import UnifiedEvaluateConfig, UnifiedRunConfig
 from mtl.data.storage import join, stat
 from mtl.data.unified.build import Split, build_unified_index
+from mtl.data.unified.fingerprint import fingerprint
 from mtl.data.unified.index import UnifiedIndex
 from mtl.errors import AwayError, ConfigError
 from mtl.families.unified_evaluation.plan import Entrant, Plan
@@ -74,15 +75,17 @@ def resolve(request: UnifiedRequest) -> tuple[Plan, UnifiedEvaluateConfig]:
                 continue
             taught = makers.entrant(read_model(source), f"{names[place]}-{task}-teacher", (task,))
             teachers[place, task] = _place(entrants, taught, task)
-    asked = [task for entrant in entrants for task in entrant.tasks]
+    asked = {task for entrant in entrants for task in entrant.tasks}
+    index = index.only([task for task in UNIFIED_TASKS if task in asked])
     return (
         Plan(
             entrants=tuple(entrants),
             num_compared=compared,
             teachers=teachers,
             split=split,
-            index=index.only([task for task in UNIFIED_TASKS if task in asked]),
+            index=index,
             data=config.data,
+            files={task: fingerprint(one) for task, one in index.sets.items()},
         ),
         config,
     )
