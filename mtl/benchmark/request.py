@@ -54,9 +54,6 @@ def resolve(request: Request) -> tuple[Plan, EvaluateConfig]:
         raise ConfigError("--pack needs every sequence; leave --max-sequences out.")
     models, overrides = split_words(request.words)
     config = load_evaluation(EvaluateConfig(), overrides)  # a wrong word, before a slow file
-    for name in models:
-        if name.lower() in BASELINES and not Path(name).exists():
-            raise ConfigError(f"'{name}' is no run or model file; write --baseline {name.lower()}.")
     entrants: list[Entrant] = []
     found = open_models(models, asks_conditions=request.conditions != "labels")
     entrants += found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -19,6 +20,7 @@ from mtl.families.unified_evaluation.command import evaluate_unified
 from mtl.families.unified_evaluation.plan import Ask
 from mtl.families.unified_evaluation.request import UnifiedRequest
 from mtl.families.unified_evaluation.run import in_this_process as ask_here
+from mtl.tracking.baselines import BASELINES
 from mtl.tracking.finished_model import family_of_model
 
 UNIFIED = "unified"
@@ -76,7 +78,7 @@ def evaluate(request: Request, teachers: list[str], machines: Machines, console:
         evaluate_request(request, machines.tracking, console)
         return
     for word, family in families.items():
-        if family not in (UNIFIED, None):
+        if family != UNIFIED:
             raise ConfigError(
                 f"{word} is a tracker of family {family} among unified models; evaluate models of "
                 "one family at a time."
@@ -89,12 +91,21 @@ def evaluate(request: Request, teachers: list[str], machines: Machines, console:
     evaluate_unified(asked, machines.answering, console)
 
 
-def _families(request: Request) -> dict[str, str | None]:
-    """Family of each model that is named; none where it cannot be read, which is said later."""
-    families: dict[str, str | None] = {}
+def _families(request: Request) -> dict[str, str]:
+    """Family of each model that is named.
+
+    Raises:
+        CheckpointError: one cannot be read.
+        ConfigError: one is a baseline, which an option names.
+    """
+    families: dict[str, str] = {}
     for word in split_words(request.words)[0]:
         try:
             families[word] = family_of_model(word)
         except CheckpointError:
-            families[word] = None
+            if word.lower() not in BASELINES or Path(word).exists():
+                raise
+            raise ConfigError(
+                f"'{word}' is no run or model file; write --baseline {word.lower()}."
+            ) from None
     return families

@@ -208,6 +208,8 @@ def failed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     [
         (["ONE", "TRACKER"], "is a tracker of family hiptrack among unified models"),
         (["ONE", "nowhere"], "nowhere.* cannot be read"),
+        (["nowhere", "data.det_root=SET"], "nowhere.* cannot be read"),
+        (["nowhere", "elsewhere", "--teacher", "det=ONE"], "nowhere.* cannot be read"),
         (["ONE", "--baseline", "csrt"], "--baseline is of trackers"),
         (["ONE", "--pack", "got10k"], "--pack is of trackers"),
         (["ONE", "--layout", "otb"], "--layout is of trackers"),
