@@ -219,6 +219,22 @@ def failed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         (["ONE", "--teacher", "det"], "--teacher must be det=MODEL, seg=MODEL or cls=MODEL"),
         (["ONE", "--teacher", "box=x"], "--teacher must be det=MODEL"),
         (["ONE", "--teacher", "det=nowhere"], "nowhere.* cannot be read"),
+        (
+            ["ONE", "--teacher", "det=ONE", "--teacher", "det=other"],
+            "--teacher det is given twice, as .*one and other; a task has one teacher",
+        ),
+        (
+            ["ONE", "data.cls_root=CLASSES", "--teacher", "det=ONE"],
+            "--teacher det=.*one has no det data to answer here; set data.det_root",
+        ),
+        (
+            ["SEG", "--teacher", "det=nowhere"],
+            "--teacher det=nowhere teaches no model that is named here, for none learned det",
+        ),
+        (
+            ["SEG", "--teacher", "seg=nowhere"],
+            "--teacher seg=nowhere is for models of several tasks",
+        ),
         (["ONE", "--split", "holdout"], "--split must be train, val or test, got 'holdout'"),
         (["ONE", "data.root=x"], "unknown key 'data.root'.*did you mean 'data"),
         (["ONE", "data.det_root=/nowhere"], "/nowhere"),
@@ -235,7 +251,7 @@ def test_what_cannot_be_done_is_one_sentence(
     words: list[str],
     message: str,
 ) -> None:
-    stand_for = {"ONE": str(place / "one")}
+    stand_for = {"ONE": str(place / "one"), "det=ONE": f"det={place / 'one'}"}
     if "TRACKER" in words:
         stand_for["TRACKER"] = str(write_model(tmp_path / "tracker"))
     if "MORE" in words:
@@ -246,8 +262,9 @@ def test_what_cannot_be_done_is_one_sentence(
         stand_for["OTHER"] = str(write_unified(tmp_path / "other", 0, classes=classes))
     if "SEG" in words:
         stand_for["SEG"] = str(write_unified(tmp_path / "seg", 0, "train_type=seg"))
+    if "data.cls_root=CLASSES" in words:
         write_classes(tmp_path / "set")
-        words = [words[0], f"data.cls_root={tmp_path / 'set'}"]
+        stand_for["data.cls_root=CLASSES"] = f"data.cls_root={tmp_path / 'set'}"
     error = failed(capsys, *(stand_for.get(w, w) for w in words), "--out", str(tmp_path / "out"))
     assert re.search(message, error), error
     assert not (tmp_path / "out").exists()

@@ -12,17 +12,20 @@ from mtl.config.load import load_evaluation
 from mtl.config.unified import UNIFIED_TASKS, UnifiedTaskName
 from mtl.config.unified_data import UnifiedDataConfig
 from mtl.config.unified_run import UnifiedEvaluateConfig, UnifiedRunConfig
-from mtl.data.storage import join, stat
 from mtl.data.unified.build import Split, build_unified_index
 from mtl.data.unified.fingerprint import fingerprint
 from mtl.data.unified.index import UnifiedIndex
-from mtl.errors import AwayError, ConfigError
+from mtl.errors import ConfigError
 from mtl.families.unified_evaluation.plan import Entrant, Plan
+from mtl.families.unified_evaluation.teachers import (
+    found_teacher,
+    named_teachers,
+    require_students,
+)
 from mtl.families.unified_scores import wrong_count
-from mtl.tracking.finished_model import FinishedModel, model_address, read_model
+from mtl.tracking.finished_model import FinishedModel, read_model
 
 SPLITS: dict[str, Split] = {"train": "train", "val": "val", "test": "test"}
-_TASKS: dict[str, UnifiedTaskName] = {task: task for task in UNIFIED_TASKS}
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,10 @@ def resolve(request: UnifiedRequest) -> tuple[Plan, UnifiedEvaluateConfig]:
             f"--split must be train, val or test, got '{request.split}'; data.det_splits.test=NAME "
             "and its like say what a set calls it."
         )
-    named = dict(_teacher(word) for word in request.teachers)
+    named = named_teachers(request.teachers)
     found = [read_model(word) for word in words]
-    first = _unified(found[0]).data
+    runs = [_unified(one) for one in found]
+    first = runs[0].data
     data = UnifiedDataConfig(synthetic=first.synthetic, det_categories=first.det_categories)
     config = load_evaluation(UnifiedEvaluateConfig(data=data), overrides)
     index = build_unified_index(config.data, split)
@@ -65,12 +69,12 @@ def resolve(request: UnifiedRequest) -> tuple[Plan, UnifiedEvaluateConfig]:
     names = model_names([one.source for one in found])
     entrants = [makers.entrant(one, name) for one, name in zip(found, names, strict=True)]
     compared = len(entrants)
+    students = [place for place, run in enumerate(runs) if len(run.learned) > 1]
+    require_students(named, index.lengths, entrants, [entrants[place] for place in students])
     teachers: dict[tuple[int, UnifiedTaskName], int] = {}
-    for place in range(compared):
-        if len(_unified(found[place]).learned) == 1:
-            continue  # a teacher has none itself
+    for place in students:
         for task in entrants[place].tasks:
-            source = named.get(task) or _found_teacher(found[place], task)
+            source = named.get(task) or found_teacher(found[place].source, runs[place], task)
             if source is None:
                 continue
             taught = makers.entrant(read_model(source), f"{names[place]}-{task}-teacher", (task,))
@@ -141,30 +145,6 @@ def _unified(found: FinishedModel) -> UnifiedRunConfig:
             "evaluate models of one family at a time."
         )
     return found.config
-
-
-def _teacher(word: str) -> tuple[UnifiedTaskName, str]:
-    task, sign, place = word.partition("=")
-    if not sign or not place or task not in _TASKS:
-        raise ConfigError(f"--teacher must be det=MODEL, seg=MODEL or cls=MODEL, got '{word}'.")
-    return _TASKS[task], place
-
-
-def _found_teacher(found: FinishedModel, task: UnifiedTaskName) -> str | None:
-    """Where a run's teacher is: in its folder, or where its config says; none if it is gone."""
-    folder = model_address(found.source).partition("?")[0].rpartition("/")[0]
-    places = [join(folder, "teachers", task), _unified(found).teachers.path(task)]
-    for place in places:
-        if place is not None and _exists(model_address(place)):
-            return place
-    return None
-
-
-def _exists(address: str) -> bool:
-    try:
-        return stat(address) is not None
-    except (AwayError, OSError):
-        return False  # of a store that is gone or was never reached from here
 
 
 def _place(entrants: list[Entrant], taught: Entrant, task: UnifiedTaskName) -> int:
