@@ -29,8 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN|MODEL|key=value",
         help="run folders or model files of one family, and keys: data.root=DIR of trackers; "
         "data.det_root=DIR, data.seg_root=DIR, data.cls_root=DIR of unified models (none: "
-        "embedded data); data.labels=DIR, data.on_error=skip, cluster.cpus_per_worker=N "
-        "(threads, default 1; the last digits of a box depend on it)",
+        "embedded data), whose splits, annotations and categories are called as in the first run "
+        "unless data.det_splits.test=NAME and its like are given; data.labels=DIR, "
+        "data.on_error=skip, cluster.cpus_per_worker=N (threads, default 1; the last digits of a "
+        "box depend on it)",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder; goes on if begun"

@@ -22,6 +22,7 @@ from mtl.families.unified import UnifiedFamily
 from mtl.families.unified_answering import Answering, Answers, Block
 from mtl.tracking.finished_model import read_model
 from tests.benchmark.small_evaluation import write_model
+from tests.data.unified.set_files import box, write_coco
 from tests.families.small_unified import CLASSES, SMALL, write_classes, write_unified
 
 
@@ -287,6 +288,24 @@ def test_images_that_cannot_be_read_stop_it_or_are_left_out_for_all(
     left_out = found["data"]["cls"]["unreadable"] + sum(found["skipped"].values())
     assert (found["data"]["cls"]["images"], left_out) == (10, 2)
     assert np.sum(found["models"]["one"]["class_confusion"]) == 10
+
+
+def test_splits_and_annotations_are_called_as_in_the_data_of_the_run(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("data.det_splits.test=val2017", "data.det_annotations=labels/{split}.json")
+    model = str(write_unified(tmp_path / "model", 0, "data.det_root=/gone", *names))
+    entries = [box(10, (5, 5, 20, 20), category) for category in range(4)]
+    categories = [{"id": number, "name": name} for number, name in enumerate(CLASSES["det"])]
+    root = write_coco(tmp_path / "set", entries, split="val2017", categories=categories)
+    (root / "annotations").rename(root / "labels")
+    (root / "labels" / "instances_val2017.json").rename(root / "labels" / "val2017.json")
+    assert evaluate(tmp_path, "real", model, f"data.det_root={root}") == 0
+    assert numbers(tmp_path, "real")["data"]["det"]["split"] == "val2017"
+    other = [f"data.det_root={root}", "data.det_splits.test=minival"]
+    assert "minival" in failed(capsys, model, *other, "--out", str(tmp_path / "other"))
+    assert evaluate(tmp_path, "scenes", model) == 0
+    assert numbers(tmp_path, "scenes")["data"]["det"]["split"] == "test"
 
 
 def test_answers_to_files_that_have_changed_are_not_used_again(

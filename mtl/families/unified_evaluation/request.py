@@ -45,13 +45,14 @@ class UnifiedRequest:
 def resolve(request: UnifiedRequest) -> tuple[Plan, UnifiedEvaluateConfig]:
     """Open the models and the data, and check that they belong together.
 
-    Without any root the images are the embedded scenes of the first model's run.
+    Without any root the images are the embedded scenes of the first model's run. What its data call
+    their splits and where their annotations lie holds for others too, unless the words say.
 
     Raises:
         MtlError: one sentence about the word, file or class that is wrong.
     """
     words, overrides = split_words(request.words)
-    load_evaluation(UnifiedEvaluateConfig(), overrides)  # a wrong word, before a slow file
+    given = load_evaluation(UnifiedEvaluateConfig(), overrides)  # a wrong word, before a slow file
     split = SPLITS.get(request.split or "test")
     if split is None:
         raise ConfigError(
@@ -61,8 +62,7 @@ def resolve(request: UnifiedRequest) -> tuple[Plan, UnifiedEvaluateConfig]:
     named = named_teachers(request.teachers)
     found = [read_model(word) for word in words]
     runs = [_unified(one) for one in found]
-    first = runs[0].data
-    data = UnifiedDataConfig(synthetic=first.synthetic, det_categories=first.det_categories)
+    data = _read_as(runs[0].data, given.data.embedded)
     config = load_evaluation(UnifiedEvaluateConfig(data=data), overrides)
     index = build_unified_index(config.data, split)
     makers = _Makers(data, overrides, index)
@@ -136,6 +136,19 @@ class _Makers:
             config=config.model_copy(update={"data": data}),
             tasks=tuple(task for task in UNIFIED_TASKS if task in index.lengths),
         )
+
+
+def _read_as(trained: UnifiedDataConfig, embedded: bool) -> UnifiedDataConfig:
+    """Defaults for the data of an evaluation.
+
+    Args:
+        trained: what the first model was trained on.
+        embedded: whether the evaluation is on embedded scenes, which have split names of their own.
+    """
+    keys = {"synthetic", "det_categories"}
+    if trained.embedded or not embedded:
+        keys |= {"det_splits", "seg_splits", "cls_splits", "det_annotations"}
+    return UnifiedDataConfig.model_validate({key: getattr(trained, key) for key in keys})
 
 
 def _unified(found: FinishedModel) -> UnifiedRunConfig:
