@@ -34,6 +34,8 @@ def evaluation_section(history: History, results: Path) -> Html:
         for task in MAIN_METRIC
         if any(f"images/{task}" in line for line in lines)
     ]
+    if any("skipped" in line for line in lines):  # lines say so where it is not 0
+        images.append(("Images not readable", *(number(line.get("skipped", 0)) for line in lines)))
     parts = [table("Best weights", ("metric", *splits), [*scores, *images])]
     for line, split in zip(lines, splits, strict=True):
         rows = _drops(line)

@@ -120,7 +120,9 @@ def _facts(config: dict[str, Any], config_text: str, history: History) -> list[t
     total = sum(planned) if all(isinstance(count, int) for count in planned) else None
     train = history.last("train")
     seconds = [x["seconds"] for x in history.epochs if is_number(x.get("seconds"))]
-    skipped = [x["skipped"] for x in history.epochs if is_number(x.get("skipped"))]
+    counted = [x for x in history.epochs if is_number(x.get("skipped"))]
+    # Counted once, when the training set is read; lines say so where it is not 0.
+    left_out = [x["left_out"] if is_number(x.get("left_out")) else 0 for x in counted]
     return [
         ("Model", _shown(_lookup(config, "model", "family"))),
         ("Data", _data(config)),
@@ -129,7 +131,8 @@ def _facts(config: dict[str, Any], config_text: str, history: History) -> list[t
         ("Training time", duration(max(seconds) if seconds else None)),
         ("Samples seen", number(train.get("samples"))),
         ("Optimiser steps", number(train.get("step"))),
-        ("Items skipped", number(sum(skipped) if skipped else None)),
+        ("Items skipped", number(sum(x["skipped"] for x in counted) if counted else None)),
+        ("Left out by the reader", number(max(left_out, default=None))),
         ("Seed", _shown(config.get("seed"))),
         ("Config digest", hashlib.sha256(config_text.encode()).hexdigest()[:12]),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,6 +74,17 @@ def test_final_scores_have_intervals_and_drops_and_say_which_number_flatters(doc
     assert page.has("+38.5 % [+10.0, +50.0]")
     assert page.has("mAP of misread boxes is what the published programs print")
     assert not page.has("tracking")
+
+
+def test_images_that_could_not_be_read_are_told_where_there_are_any(
+    document: str, tmp_path: Path
+) -> None:
+    assert not Page(document).has("Images not readable")
+    (tmp_path / "config.yaml").write_text(to_yaml(load("unified_demo", ["name=harbour"])))
+    lines = [*lines_of(1, 0.3), final_line(), {**final_line(), "split": "val", "skipped": 3}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    shown = write_report(tmp_path, [], UNIFIED).read_text(encoding="utf-8")
+    assert re.search("Images not readable</th><td>0</td><td>3</td>", shown)
 
 
 def test_every_loss_and_the_task_weights_have_a_chart(document: str) -> None:

@@ -187,6 +187,23 @@ def test_a_class_without_samples_has_no_accuracy_and_an_empty_matrix_no_section(
     assert "normal</th><td></td><td>–</td><td>0</td>" in document
 
 
+def fact(document: str, title: str) -> str:
+    found = re.search(rf"<dt>{title}</dt><dd>(.*?)</dd>", document)
+    assert found is not None
+    return found[1]
+
+
+def test_what_the_reader_left_out_is_a_fact_beside_what_was_skipped(tmp_path: Path) -> None:
+    lines = [line for epoch in (1, 2) for line in epoch_lines(epoch)]
+    for left_out, shown in ((0, "0"), (17, "17")):
+        told = [{**line, **({"left_out": left_out} if left_out else {})} for line in lines]
+        document = write_report(run_folder(tmp_path, told)).read_text("utf-8")
+        assert fact(document, "Items skipped") == "4"
+        assert fact(document, "Left out by the reader") == shown
+    document = write_report(run_folder(tmp_path / "new", None)).read_text("utf-8")
+    assert fact(document, "Left out by the reader") == "–"
+
+
 def test_a_run_without_validation_is_shown(tmp_path: Path) -> None:
     lines = [epoch_lines(epoch)[0] for epoch in (1, 2)]
     page = Page(write_report(run_folder(tmp_path, lines)).read_text(encoding="utf-8"))
