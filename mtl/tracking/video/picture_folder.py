@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from mtl.data.got10k import is_picture
 from mtl.data.images import SUFFIXES, read_image
 from mtl.errors import AwayError, DataError
 from mtl.hiccups import words_of
@@ -35,7 +36,7 @@ class PictureFolder:
         self.name = path.absolute().name
         self._max_pixels = max_pixels
         try:
-            found = [one for one in path.iterdir() if one.suffix.lower() in SUFFIXES]
+            found = [one for one in path.iterdir() if is_picture(one.name)]
         except OSError as error:
             raise DataError(f"folder {path} cannot be read: {error.strerror}.") from None
         if not found:

@@ -15,6 +15,7 @@ def test_pictures_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     for number in (10, 9, 100, 1):
         (tmp_path / f"f{number}.png").write_bytes(png(np.full((8, 8, 3), number, np.uint8)))
     (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "._f1.png").write_bytes(b"of another system")
     folder = PictureFolder(tmp_path, 1000)
     frames = list(folder.frames())
     assert [int(f.image[0, 0, 0]) for f in frames if f.image is not None] == [1, 9, 10, 100]
@@ -53,5 +54,6 @@ def test_a_picture_with_too_many_pixels_is_not_decoded(tmp_path: Path) -> None:
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "._f1.png").write_bytes(b"of another system")
     with pytest.raises(DataError, match=r"holds no picture \(\.jpg, "):
         PictureFolder(tmp_path, 100)
