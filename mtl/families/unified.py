@@ -71,7 +71,8 @@ class UnifiedFamily:
         mine = [MAIN_METRIC[task] for task in self.config.validated]
         best = tuple(tile for tile in UNIFIED.best if tile[1] in mine)
         final = tuple(tile for tile in UNIFIED.final if tile[1] != "delta_m" or self.config.taught)
-        return replace(UNIFIED, best=best, final=final)
+        stages = None if self.config.train_type == "all" else tuple(self.config.running_stages)
+        return replace(UNIFIED, best=best, final=final, stages=stages)
 
     def first(self) -> list[RunConfig]:
         """The teachers that this run trains: runs of their own in its folder."""

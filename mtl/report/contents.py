@@ -31,6 +31,7 @@ class Contents:
         final_section: the part of the page about the final evaluation, from history and results.
         pictures: title of the part with pictures.
         labels: names of metrics that are called otherwise than everywhere.
+        stages: those of the config that are of the run, or of runs before it; none: all.
     """
 
     best: tuple[tuple[str, str], ...]
@@ -45,6 +46,7 @@ class Contents:
     final_section: Callable[[History, Path], Html]
     pictures: str
     labels: dict[str, str] = field(default_factory=dict)
+    stages: tuple[str, ...] | None = None
 
     def label(self, name: str) -> str:
         """What a metric is called."""

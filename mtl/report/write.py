@@ -63,7 +63,7 @@ def write_report(
     config_text, config = _read_config(run_folder / "config.yaml")
     metrics = run_folder / "metrics.jsonl"
     history = History.of(read_metrics(metrics) if metrics.exists() else [])
-    facts = _facts(config, config_text, history)
+    facts = _facts(config, config_text, history, contents)
     name = str(config.get("name") or run_folder.resolve().name)
     document = page(
         f"{name} – training report",
@@ -110,9 +110,13 @@ def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
     return content, config
 
 
-def _facts(config: dict[str, Any], config_text: str, history: History) -> list[tuple[str, str]]:
+def _facts(
+    config: dict[str, Any], config_text: str, history: History, contents: Contents
+) -> list[tuple[str, str]]:
     stages = config.get("stages")
     stages = stages if isinstance(stages, dict) else {}
+    if contents.stages is not None:
+        stages = {name: stage for name, stage in stages.items() if name in contents.stages}
     begun = {stage for stage, _ in history.places()}
     # What comes before a run's first stage was trained by others, as a student's teachers are.
     own = itertools.dropwhile(lambda stage: bool(begun) and stage not in begun, stages)

@@ -11,6 +11,7 @@ import pytest
 
 from cluster.progress import epoch_lines
 from mtl.config.load import load, to_yaml
+from mtl.families import family_of
 from mtl.report.contents import UNIFIED
 from mtl.report.write import write_report
 from tests.report.test_write import Page
@@ -65,6 +66,19 @@ def test_tiles_tell_the_best_of_each_task_and_the_change_against_the_teachers(
 def test_epochs_of_the_teachers_are_not_waited_for(document: str) -> None:
     epochs = load("unified_demo", []).stages["joint"].epochs
     assert Page(document).has(f"2 of {epochs}")
+
+
+@pytest.mark.parametrize("train_type", ["seg", "sequential"])
+def test_a_run_of_one_task_does_not_wait_for_the_joint_stage(
+    train_type: str, tmp_path: Path
+) -> None:
+    config = load("unified_demo", ["name=harbour", f"train_type={train_type}"])
+    (tmp_path / "config.yaml").write_text(to_yaml(config))
+    line = {"epoch": 1, "stage": "teachers", "split": "train", "step": 1, "loss/total": 1.0}
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+    page = Page(write_report(tmp_path, [], family_of(config).contents).read_text("utf-8"))
+    assert page.has(f"1 of {config.stages['teachers'].epochs}")
+    assert not page.has("→ joint:")
 
 
 def test_final_scores_have_intervals_and_drops_and_say_which_number_flatters(document: str) -> None:
