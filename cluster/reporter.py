@@ -75,7 +75,7 @@ class RunReporter:
             self._keep(metrics, None)
             return
         if improved:
-            self._writer.best_model(state.measured, metrics)
+            self._writer.best_model(state.model, metrics)
         if lines:
             self._publish(state, lines)
         self._keep(metrics, state)

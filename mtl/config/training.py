@@ -81,10 +81,6 @@ class StageConfig(Config):
     stem (the backbone up to stride 4), up, necks, attention, head."""
     schedule: Annotated[CosineSchedule | StepSchedule, Field(discriminator="kind")] = StepSchedule()
     """How the learning rate changes over the stage."""
-    average_from_ratio: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
-    """Share of the stage's epochs after which weights are averaged, those at the end of each later
-    epoch: their mean is validated, kept as the best, and what the stage leaves; null: weights as
-    they are."""
 
 
 class OptimizerConfig(Config):

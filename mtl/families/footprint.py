@@ -27,8 +27,6 @@ class DiskNeed:
     """Runs whose checkpoints lie on the disk at a time."""
     runs: int
     """Runs that leave their best weights."""
-    averages: bool = False
-    """Whether a stage averages its weights."""
 
     @property
     def weight_bytes(self) -> int:
@@ -38,7 +36,7 @@ class DiskNeed:
     @property
     def checkpoint_bytes(self) -> int:
         """Bytes of a checkpoint."""
-        return (STATE_FACTOR + self.averages) * self.weight_bytes
+        return STATE_FACTOR * self.weight_bytes
 
     @property
     def needed(self) -> int:
@@ -74,5 +72,4 @@ def num_runs(config: RunConfig) -> int:
 def disk_need(config: RunConfig) -> DiskNeed:
     """What a run writes, with those that must end before it; nothing is read but given teachers."""
     runs = num_runs(family_of(config).prepared())
-    averages = any(stage.average_from_ratio is not None for stage in config.stages.values())
-    return DiskNeed(num_parameters(config), config.checkpoint.keep, runs, runs, averages)
+    return DiskNeed(num_parameters(config), config.checkpoint.keep, runs, runs)

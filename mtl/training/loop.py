@@ -16,7 +16,6 @@ from mtl.errors import DataError, StoppedError
 from mtl.losses.weighting import LossGroups
 from mtl.tasks.reported import is_better, watched_metric
 from mtl.tasks.task import Moment
-from mtl.training.averaging import add_to_average, averaged, take_average
 from mtl.training.balancing import Balancer, build_balancer
 from mtl.training.clock import Clock
 from mtl.training.distributed import on_any_rank, world
@@ -68,11 +67,7 @@ def _train_stage(
         totals = _train_epoch(run, plan, stage, epoch, state, balancer, learner)
         balancer.after_epoch()
         state.balancing = balancer.state_dict()
-        if stage.averages(epoch):
-            add_to_average(state, run.model)
         improved = _close_epoch(run, stage, epoch, state, totals, learner.learning_rate)
-        if state.step == stage.last_step:
-            take_average(state, run.model)
         _keep(run, state, learner if state.step < stage.last_step else None, improved)
 
 
@@ -176,8 +171,7 @@ def _close_epoch(
         {**place, "split": "train", **count, "seconds": round(state.seconds, 3)}
         | {**trained, **figures, "learning_rate": learning_rate}
     )
-    with averaged(state, run.model):
-        measured = validate(run, epoch + 1)
+    measured = validate(run, epoch + 1)
     state.totals = {}
     state.seconds += time.monotonic() - start
     if measured:

@@ -27,11 +27,6 @@ class StagePlan:
         """Step before which the stage ends."""
         return self.last_epoch * self.steps_per_epoch
 
-    def averages(self, epoch: int) -> bool:
-        """Whether the weights at the end of `epoch` (of the whole run) count in a mean."""
-        ratio = self.config.average_from_ratio
-        return ratio is not None and epoch - self.first_epoch >= ratio * self.config.epochs
-
     def learning_rate_factor(self, step: int) -> float:
         """Factor on every learning rate at `step` (a step of the whole run)."""
         return self.config.schedule.factor(

@@ -2,8 +2,7 @@
 
 state.json          progress, metric lines so far, best value, config
 model.safetensors   weights and buffers
-optimizer.pt        optimiser, gradient scaler, task weights and mean of the weights; tensors and
-                    numbers only
+optimizer.pt        optimiser, gradient scaler and task weights; tensors and numbers only
 totals.safetensors  sums of the epoch that has begun
 manifest.json       sizes and hashes of the others; written last, so that a folder with it is whole
 """
@@ -52,15 +51,6 @@ class TrainingState:
     """State of the fp16 gradient scaler."""
     balancing: dict[str, Any] = field(default_factory=dict)
     """What the weighting of the tasks has learned; it outlives a stage."""
-    average: dict[str, Tensor] = field(default_factory=dict)
-    """Mean of the weights of the stage's last epochs, inside a stage that averages."""
-    averaged: int = 0
-    """How many epochs it is of."""
-
-    @property
-    def measured(self) -> dict[str, Tensor]:
-        """The weights that the last validation was of: the mean, where there is one."""
-        return self.average or self.model
 
     def snapshot(self) -> TrainingState:
         """A copy in main memory, which later steps do not change: it can be saved beside them."""
@@ -70,8 +60,7 @@ class TrainingState:
         """Write the state into an existing empty folder; `config` is the resolved run config."""
         save_file(_contiguous(self.model), folder / "model.safetensors")
         save_file(_contiguous(self.totals), folder / "totals.safetensors")
-        names = ("optimizer", "scaler", "balancing", "average", "averaged")
-        rest = {name: getattr(self, name) for name in names}
+        rest = {"optimizer": self.optimizer, "scaler": self.scaler, "balancing": self.balancing}
         torch.save(rest, folder / "optimizer.pt")
         progress = {
             "format": FORMAT,
@@ -124,8 +113,6 @@ class TrainingState:
                 optimizer=rest["optimizer"],
                 scaler=rest["scaler"],
                 balancing=rest["balancing"],
-                average=rest.get("average", {}),  # of a version that knew none
-                averaged=rest.get("averaged", 0),
             )
         except Exception as error:  # not by `save`
             if is_away(error):

@@ -91,8 +91,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "task weights: fixed": (PLAIN, "weighting={kind: fixed}"),
     "task weights: without a floor": (PLAIN, "weighting.floor=0"),
     "task weights: uncertainty": (PLAIN, "weighting={kind: uncertainty}"),
-    "weights: as they are": (PLAIN, "stages.joint.average_from_ratio=null"),
-    "weights: mean of all epochs": (PLAIN, "stages.joint.average_from_ratio=0"),
     "unified_plus": (),
     "teachers: of the other tasks": ("loss.distillation.teachers=other_tasks",),
     "teachers: squared error": (

@@ -119,7 +119,7 @@ class Told:
         lines, self._told = state.history[self._told :], len(state.history)
         if improved:
             metrics = {k: v for x in lines for k, v in x.items() if isinstance(v, (int, float))}
-            self._writer.best_model(state.measured, {"step": state.step} | metrics)
+            self._writer.best_model(state.model, {"step": state.step} | metrics)
         self._writer.lines(state.history)
         for line in lines:
             names = ("loss/total", "map", "map_50", "miou", "top1", "score")
