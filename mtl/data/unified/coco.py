@@ -244,7 +244,9 @@ def _boxes(
             continue
         crowd = entry.get("iscrowd", 0)
         if crowd not in (0, 1):
-            bad.add("broken annotation", f"{where}: iscrowd must be 0 or 1, got {crowd!r}")
+            bad.add(
+                "broken annotation", f"{where}: iscrowd must be 0 or 1, got {crowd!r}; correct it"
+            )
             continue
         found.boxes.append((row, *clipped, classes[category], size, crowd))
 
