@@ -206,14 +206,13 @@ class SequentialFamily(UnifiedFamily):
             how = {"model": place, "fisher_images": str(count), "seed": str(seed)}
             with tempfile.TemporaryDirectory() as scratch:
                 local = Path(scratch)
-                kept = folder.has(name) and is_importance_of(folder.download(local, name), how)
-                if not kept:
+                file = local / Path(name).name
+                if not (folder.has(name) and is_importance_of(folder.download(local, name), how)):
                     model = self._before(place, task).to(device)
                     rows = self._rows(train, task, count)
                     here = local_unified_index(config.data, train)
                     measured = measure_importance(model, config, task, here, rows, device)
-                    save_importance(measured, local / Path(name).name, how)
+                    save_importance(measured, file, how)
                     folder.upload(local, "importance")
-                file = folder.download(local, name)
                 found.append(load_importance(file, f"{folder.place}/{name}").to(device))
         return found
