@@ -14,7 +14,6 @@ import torch.distributed as dist
 from torch import Tensor
 
 from mtl.config import schema
-from mtl.errors import ConfigError
 from mtl.losses.gradient_weighting import GramMethod, cagrad, coefficients, nash_mtl, pcgrad
 from mtl.losses.weighting import (
     FAMO,
@@ -166,11 +165,6 @@ def build_balancer(config: schema.Weighting, groups: LossGroups) -> Balancer:
     match config:
         case schema.LearnableWeighting():
             rate, decay = config.learning_rate, config.weight_decay
-            if config.floor * count >= 1:
-                raise ConfigError(
-                    f"weighting.floor must be below 1/{count} for {count} tasks, "
-                    f"got {config.floor:g}; lower it."
-                )
             weights = LearnableWeights(count, rate, decay, config.start, config.floor)
             return Balancer(weights, groups)
         case schema.UncertaintyWeighting():
