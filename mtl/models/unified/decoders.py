@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import box_iou, nms
 
 from mtl.config.unified import BoxDecodingConfig, PoolingConfig, UnifiedConfig
+from mtl.models.unified.boxes import Boxes
 from mtl.models.unified.grid import DetectionGrid
-
-
-class Boxes(NamedTuple):
-    """Boxes found in one image, best first."""
-
-    boxes_xyxy: Tensor
-    """(N, 4) pixels of the network's input."""
-    scores: Tensor
-    """(N,)."""
-    labels: Tensor
-    """(N,) int64."""
 
 
 def decode_boxes(

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from mtl.config.unified import BoxDecodingConfig, PoolingConfig
-from mtl.models.unified.decoders import Boxes, decode_boxes, pool_classes, suppress
+from mtl.models.unified.boxes import Boxes
+from mtl.models.unified.decoders import decode_boxes, pool_classes, suppress
 from mtl.models.unified.grid import DetectionGrid
 
 SIZE = (96, 128)
