@@ -98,6 +98,10 @@ class BoxDecodingConfig(Config):
     """Boxes whose confidence or score is below this are dropped."""
     max_boxes: PositiveInt | None = None
     """Best boxes kept of an image; none: all."""
+    least_region: Annotated[Ratio, Field(gt=0)] | None = None
+    """Share of the image from which on a connected region of pixels that say a class is a box too,
+    where pixels and boxes were learned together and both know the class by name (aeroplane is
+    airplane); boxes of the class that overlap it by more than nms_iou second it. None: never."""
 
 
 class PoolingConfig(Config):
@@ -150,6 +154,15 @@ class UnifiedConfig(Config):
     """Side of fixed segmentation scores in pixels."""
     init: str | None = None
     """Weights to start from: a folder of `mtl import`, a run folder or a .safetensors file."""
+
+    @model_validator(mode="after")
+    def _check(self) -> UnifiedConfig:
+        if self.boxes.least_region is not None and self.background == "merged":
+            raise ValueError(
+                "boxes.least_region needs a background that is no object; set background=own, or "
+                "boxes.least_region=null"
+            )
+        return self
 
     @property
     def det_channels(self) -> int:

@@ -21,7 +21,7 @@ from mtl.data.unified.sampler import UnifiedSampler
 from mtl.models.unified.output import UnifiedOutput
 from mtl.tasks.task import Batch
 from mtl.tasks.unified import sides_of
-from mtl.tasks.unified_answers import UnifiedAnswers
+from mtl.tasks.unified_answers import ClassNames, UnifiedAnswers
 
 BLOCK = 16
 """Images that are answered at once."""
@@ -73,14 +73,20 @@ class Answering:
         model: on the device; its mode becomes eval.
         index: of the split, with places that this machine reaches.
         device: of the model.
+        together: see `UnifiedAnswers`.
     """
 
     def __init__(
-        self, config: UnifiedRunConfig, model: nn.Module, index: UnifiedIndex, device: torch.device
+        self,
+        config: UnifiedRunConfig,
+        model: nn.Module,
+        index: UnifiedIndex,
+        device: torch.device,
+        together: ClassNames,
     ) -> None:
         self._config, self._index, self._device = config, index, device
         self._model = model.eval()
-        self._answers = UnifiedAnswers(config.model, index, sides_of(config))
+        self._answers = UnifiedAnswers(config.model, index, sides_of(config), together)
 
     def answer(self, block: Block) -> Answers:
         """Answers to a block.

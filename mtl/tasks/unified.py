@@ -26,7 +26,7 @@ from mtl.tasks.loss_means import loss_means
 from mtl.tasks.parameter_groups import backbone_and_rest
 from mtl.tasks.task import Batch, Metrics, Moment, TaskLosses
 from mtl.tasks.teachers import Lessons
-from mtl.tasks.unified_answers import UnifiedAnswers, score_of
+from mtl.tasks.unified_answers import UnifiedAnswers, learned_together, score_of
 
 LOSS_OF: dict[UnifiedTaskName, str] = {
     "det": "detection",
@@ -60,13 +60,19 @@ class UnifiedTask:
         self.config = config
         self.index = train
         self.class_names: Any = {task: list(train.class_names[task]) for task in config.learned}
-        together = config.train_type == "all" or len(config.tasks) > 1
-        self._losses = UnifiedLosses(config.model, config.loss, joint=together)
+        joint = config.train_type == "all" or len(config.tasks) > 1
+        self._losses = UnifiedLosses(config.model, config.loss, joint=joint)
         self._distillation = Distillation(config.model, config.loss)
         self._lessons = lessons
         self._consolidation = consolidation
         self._sides = sides_of(config)
-        self._answers = None if val is None else UnifiedAnswers(config.model, val, self._sides)
+        self._answers = (
+            None
+            if val is None
+            else UnifiedAnswers(
+                config.model, val, self._sides, learned_together(config, self.class_names)
+            )
+        )
         factor = config.loss.distillation.weight if lessons is None else lessons.weight
         self.weights: dict[str, float] = {LOSS_OF[task]: 1.0 for task in config.tasks}
         self.weights |= {f"distillation_{task}": factor for task in config.tasks}

@@ -6,14 +6,21 @@ putting them together, and whoever has the sums can also resample images.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mtl.config.unified import UNIFIED_TASKS, UnifiedConfig, UnifiedTaskName
+from mtl.config.unified import (
+    UNIFIED_TASKS,
+    UnifiedConfig,
+    UnifiedTaskName,
+)
+from mtl.config.unified_run import UnifiedRunConfig
 from mtl.data.unified.index import DetectionIndex, UnifiedIndex
+from mtl.data.unified.same_class import same_classes
 from mtl.evaluation.unified.boxes import (
     MAX_DETECTIONS,
     TrueBoxes,
@@ -30,6 +37,7 @@ from mtl.evaluation.unified.segmentation import (
     pixel_confusion,
     segmentation_metrics,
 )
+from mtl.models.unified.boxes import Boxes
 from mtl.models.unified.decoders import (
     decode_boxes,
     decode_segmentation,
@@ -39,8 +47,13 @@ from mtl.models.unified.decoders import (
 )
 from mtl.models.unified.grid import DetectionGrid
 from mtl.models.unified.output import UnifiedOutput
+from mtl.models.unified.regions import join_regions, region_boxes
 from mtl.tasks.task import Batch
 
+ClassNames: TypeAlias = Mapping[UnifiedTaskName, Sequence[str]]
+"""Classes in order, by task."""
+BACKGROUND = 0
+"""Value of pixels that are no object."""
 NO_BOX = -1.0
 """Score of the rows behind an image's boxes: they tell that the image was looked at."""
 
@@ -52,14 +65,23 @@ class UnifiedAnswers:
         model: config of the network that answers.
         index: of the split.
         sides: side of each task's images in pixels.
+        together: names of the classes that the network learned, of those tasks that it learned
+            together; boxes of regions need those of det and seg.
     """
 
     def __init__(
-        self, model: UnifiedConfig, index: UnifiedIndex, sides: Mapping[UnifiedTaskName, int]
+        self,
+        model: UnifiedConfig,
+        index: UnifiedIndex,
+        sides: Mapping[UnifiedTaskName, int],
+        together: ClassNames | None = None,
     ) -> None:
         self._model = model
         self._index = index
         self._sides = sides
+        known = together or {}
+        self._box_classes = same_classes(known.get("seg", ()), known.get("det", ()))
+        self._box_classes.pop(BACKGROUND, None)
 
     @torch.no_grad()
     def statistics(
@@ -149,6 +171,13 @@ class UnifiedAnswers:
         grid = DetectionGrid.of_raw(output.det_raw.float(), self._model.num_boxes)
         side = self._sides["det"]
         decoded = decode_boxes(grid, (side, side), self._model.boxes)
+        if self._model.boxes.least_region is not None and self._box_classes:
+            regions = self._regions(output.seg_raw, images, self._model.boxes.least_region)
+            config = self._model.boxes
+            decoded = [
+                join_regions(boxes, one, config.nms_iou, config.max_boxes)
+                for boxes, one in zip(decoded, regions, strict=True)
+            ]
         num_classes = len(self._index.det.class_names)
         num_rows = min(most_boxes(grid, self._model.boxes), MAX_DETECTIONS * num_classes)
         rows = []
@@ -163,6 +192,21 @@ class UnifiedAnswers:
         placed = torch.stack(rows)
         placed[..., 4].masked_fill_(placed[..., 5] == 0, NO_BOX)
         return placed.to(images.device)
+
+    def _regions(self, seg_raw: Tensor, images: Tensor, least_area: float) -> Iterator[Boxes]:
+        """Boxes of each image's regions; what lies beside the image in its square is no object."""
+        det, side = self._index.det, self._sides["det"]
+        assert det is not None
+        for raw, image in zip(seg_raw, images.tolist(), strict=True):
+            (scores,) = decode_segmentation(raw[None].float(), (side, side))
+            left, top, width, height = 0, 0, side, side
+            if image >= 0:
+                place = det.letterbox(image, side)
+                left, top, width, height = place.left, place.top, place.width, place.height
+            inside = scores[:, top : top + height, left : left + width]
+            found = region_boxes(inside, self._box_classes, least_area)
+            corners = found.boxes_xyxy + scores.new_tensor([left, top, left, top])
+            yield found._replace(boxes_xyxy=corners)
 
     def _pixels(self, output: UnifiedOutput, batch: Batch, images: Tensor) -> Tensor:
         assert self._index.seg is not None
@@ -192,6 +236,18 @@ def _true_boxes(det: DetectionIndex, boxes_xywh: np.ndarray) -> TrueBoxes:
 def _images(batch: Batch, task: UnifiedTaskName) -> Tensor:
     """(B,) rows of the images in the index; -1 where there is none."""
     return torch.where(batch[f"{task}_valid"], batch[f"{task}_index"], -1)
+
+
+def learned_together(config: UnifiedRunConfig, class_names: ClassNames) -> ClassNames:
+    """The names of those tasks whose answers one training made fit each other.
+
+    Not those of the phases of a sequential training: an earlier one's may be forgotten.
+
+    Args:
+        config: that the network was trained with.
+        class_names: that it learned, by task; tasks without are left out.
+    """
+    return {task: class_names[task] for task in config.tasks if task in class_names}
 
 
 def score_of(metrics: Mapping[str, float]) -> float | None:

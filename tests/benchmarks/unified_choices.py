@@ -82,7 +82,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     ),
     "background: merged": (
         PLAIN, "model.background=merged", "model.num_seg_classes=20",
+        "model.boxes.least_region=null",
     ),
+    "boxes: of cells alone": (PLAIN, "model.boxes.least_region=null"),
     "features: stride 32": (PLAIN, "model.backbone.features=stride_32"),
     "normalisation beyond the backbone: frozen": (PLAIN, "model.normalization=frozen"),
     "attention: split heads": (PLAIN, "model.attention.heads=split"),

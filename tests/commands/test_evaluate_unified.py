@@ -308,6 +308,33 @@ def test_splits_and_annotations_are_called_as_in_the_data_of_the_run(
     assert numbers(tmp_path, "scenes")["data"]["det"]["split"] == "test"
 
 
+def test_regions_are_boxes_also_where_only_boxes_are_evaluated(tmp_path: Path) -> None:
+    classes = CLASSES | {"seg": ["background", *CLASSES["det"][:3]]}
+    kinds = {
+        "regions": ["model.boxes.least_region=0.01"],
+        "phase": ["model.boxes.least_region=0.01", "train_type=sequential"],
+        "cells": [],
+    }
+    models = [
+        str(write_unified(tmp_path / name, 1, *words, classes=classes))
+        for name, words in kinds.items()
+    ]
+    entries = [box(10, (5, 5, 20, 20), category) for category in range(4)]
+    categories = [{"id": number, "name": name} for number, name in enumerate(CLASSES["det"])]
+    root = write_coco(tmp_path / "set", entries, split="test", categories=categories)
+    assert evaluate(tmp_path, "boxes", *models, f"data.det_root={root}") == 0
+
+    def boxes(name: str) -> list[Any]:
+        file = tmp_path / "boxes" / "results" / name / "test" / "detections.json"
+        found: list[Any] = json.loads(file.read_text())
+        return found
+
+    assert boxes("phase") == boxes("cells")
+    whole = [one["bbox"] for one in boxes("regions") if one["bbox"][2:] == [64.0, 48.0]]
+    assert whole == 4 * [[0.0, 0.0, 64.0, 48.0]]
+    assert not any(one["bbox"] in whole for one in boxes("cells"))
+
+
 def test_answers_to_files_that_have_changed_are_not_used_again(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

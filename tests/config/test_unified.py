@@ -57,3 +57,16 @@ def test_slots_that_learn_must_be_decoded() -> None:
     loss = UnifiedLossConfig(detection=DetectionLossConfig(slots="all"))
     with pytest.raises(ValueError, match=r"model\.boxes\.slots=first never decodes"):
         check_unified(UnifiedConfig(boxes=BoxDecodingConfig(slots="first")), loss)
+
+
+def test_regions_need_a_background_that_is_no_object() -> None:
+    boxes = BoxDecodingConfig(least_region=0.01)
+    with pytest.raises(ValidationError, match=r"least_region needs .*; set background=own, or"):
+        UnifiedConfig(boxes=boxes)
+    assert UnifiedConfig(boxes=boxes, background="own").boxes.least_region == 0.01
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 1.5])
+def test_a_region_has_a_share_of_the_image(share: float) -> None:
+    with pytest.raises(ValidationError, match="least_region"):
+        BoxDecodingConfig(least_region=share)

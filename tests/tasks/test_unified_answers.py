@@ -16,7 +16,7 @@ from mtl.models.unified import UnifiedOutput
 from mtl.models.unified.grid import DetectionGrid
 from mtl.tasks.task import Batch
 from mtl.tasks.unified import sides_of
-from mtl.tasks.unified_answers import UnifiedAnswers, score_of
+from mtl.tasks.unified_answers import UnifiedAnswers, learned_together, score_of
 from tests.data.unified.set_files import box, write_coco, write_folders, write_voc
 from tests.training.unified_runs import config_of, tensors
 
@@ -172,3 +172,59 @@ def test_the_score_is_the_mean_of_what_was_measured() -> None:
     assert score_of({"map": 0.2, "miou": 0.4, "top1": 0.9, "map_50": 0.7}) == pytest.approx(0.5)
     assert score_of({"miou": 0.4}) == pytest.approx(0.4)
     assert score_of({"loss/total": 0.4}) is None
+
+
+def with_regions(config: UnifiedRunConfig, least: float | None) -> UnifiedRunConfig:
+    boxes = config.model.boxes.model_copy(update={"least_region": least, "max_boxes": None})
+    model = config.model.model_copy(update={"boxes": boxes, "background": "own"})
+    return config.model_copy(update={"model": model})
+
+
+def boxes_in(config: UnifiedRunConfig, together: dict[str, list[str]], said: int) -> np.ndarray:
+    """(R, 6) of the first image, of whose pixels the left half says this class, without cells."""
+    batch, side = val_batch(config, 0), config.data.sizes.det
+    det = torch.full((1, config.model.det_channels, 4, 4), -SURE)
+    seg = torch.zeros(1, 21, 4, 4)
+    seg[:, 0] = SURE
+    seg[:, said, :, :2] = 2 * SURE
+    index = UnifiedFamily(config).indices().val
+    answers = UnifiedAnswers(config.model, index, {"det": side}, together)
+    rows = answers.answers("det", UnifiedOutput(det, seg, torch.zeros(0)), batch)[0]
+    return rows[rows[:, 5] > 0].numpy()
+
+
+def test_a_region_of_pixels_is_a_box_of_the_class_of_that_name(config: UnifiedRunConfig) -> None:
+    names = {"det": ["boat", "buoy", "Motor-Bike"], "seg": ["background", "sky", "motorcycle"]}
+    rows = boxes_in(with_regions(config, 0.01), names, said=2)
+    x, y, width, height, score, label = rows[0]
+    assert (x, y, label) == (0, 0, 3)
+    assert (width, height) == (pytest.approx(32, abs=1), 48)  # of 64 x 48, none of it beside
+    assert score > 0.9
+    assert (rows[1:, 4] < 0.01).all()
+
+
+@pytest.mark.parametrize(
+    ("least", "names", "said"),
+    [
+        (0.6, {"det": ["a", "b", "c"], "seg": ["x", "a"]}, 1),
+        (0.01, {"det": ["a", "b", "c"], "seg": ["x", "a", "y"]}, 2),
+        (0.01, {"det": ["a", "x", "c"], "seg": ["x", "a"]}, 0),
+        (0.01, {"det": ["a", "b", "c"]}, 1),
+        (None, {"det": ["a", "b", "c"], "seg": ["x", "a"]}, 1),
+    ],
+    ids=["too small", "no such boxes", "background", "pixels not learned", "not wanted"],
+)
+def test_there_is_no_box_of_a_region(
+    config: UnifiedRunConfig, least: float | None, names: dict[str, list[str]], said: int
+) -> None:
+    rows = boxes_in(with_regions(config, least), names, said)
+    assert len(rows) == 32
+    assert (rows[:, 4] < 0.01).all()
+
+
+def test_phases_that_follow_each_other_are_not_learned_together(config: UnifiedRunConfig) -> None:
+    names = {"det": ["a"], "seg": ["a"], "cls": ["a"]}
+    assert list(learned_together(config, names)) == ["det", "seg", "cls"]
+    assert list(learned_together(config, {"det": ["a"]})) == ["det"]
+    phase = config.model_copy(update={"train_type": "sequential"})
+    assert list(learned_together(phase, names)) == list(phase.validated)

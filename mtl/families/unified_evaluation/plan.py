@@ -14,6 +14,7 @@ from mtl.config.unified_data import UnifiedDataConfig
 from mtl.config.unified_run import UnifiedRunConfig
 from mtl.data.unified.index import UnifiedIndex
 from mtl.families.unified_answering import Answers, Block, blocks_of
+from mtl.tasks.unified_answers import ClassNames
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,8 @@ class Entrant:
     """That it was trained with, but with the data of the evaluation at the size it sees."""
     tasks: tuple[UnifiedTaskName, ...]
     """That it is asked; there is data for them."""
+    together: ClassNames
+    """Names of the classes of those tasks that it learned together."""
 
 
 class Item(NamedTuple):

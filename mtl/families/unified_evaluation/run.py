@@ -108,7 +108,8 @@ def opened(plan: Plan, place: int, index: UnifiedIndex, device: torch.device) ->
         device: to which the entrant's model moves.
     """
     entrant = plan.entrants[place]
-    return Answering(entrant.config, entrant.model.to(device), index, device)
+    model = entrant.model.to(device)
+    return Answering(entrant.config, model, index, device, entrant.together)
 
 
 def counted_rows(plan: Plan, kept: Kept) -> dict[UnifiedTaskName, np.ndarray]:

@@ -50,9 +50,11 @@ def decode_boxes(
 
 
 def most_boxes(grid: DetectionGrid, config: BoxDecodingConfig) -> int:
-    """The most boxes that `decode_boxes` can find in an image."""
+    """The most boxes that cells and regions of pixels can find in an image."""
     slots = 1 if config.slots == "first" else grid.num_boxes
     there = slots * grid.values.shape[-2:].numel()
+    if config.least_region is not None:
+        there += int(1 / config.least_region)
     return there if config.max_boxes is None else min(there, config.max_boxes)
 
 
