@@ -173,9 +173,8 @@ class UnifiedAnswers:
         decoded = decode_boxes(grid, (side, side), self._model.boxes)
         if self._model.boxes.least_region is not None and self._box_classes:
             regions = self._regions(output.seg_raw, images, self._model.boxes.least_region)
-            config = self._model.boxes
             decoded = [
-                join_regions(boxes, one, config.nms_iou, config.max_boxes)
+                join_regions(boxes, one, self._model.boxes)
                 for boxes, one in zip(decoded, regions, strict=True)
             ]
         num_classes = len(self._index.det.class_names)

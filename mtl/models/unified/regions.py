@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from mtl.config.unified import BoxDecodingConfig
 from mtl.models.unified.boxes import Boxes
 
 
@@ -49,7 +50,7 @@ def region_boxes(seg_scores: Tensor, box_classes: Mapping[int, int], least_area:
     )
 
 
-def join_regions(found: Boxes, regions: Boxes, iou: float, max_boxes: int | None) -> Boxes:
+def join_regions(found: Boxes, regions: Boxes, config: BoxDecodingConfig) -> Boxes:
     """The boxes of a grid and of regions in one list, best first; a region stands where it is.
 
     Boxes of a region's class that overlap it are taken for the same object: they go, and the
@@ -58,15 +59,15 @@ def join_regions(found: Boxes, regions: Boxes, iou: float, max_boxes: int | None
     Args:
         found: of the grid, suppressed already.
         regions: of the same image.
-        iou: overlap above which they are one object.
-        max_boxes: best boxes kept; none: all.
+        config: `nms_iou`, above which they are one object, `threshold` and `max_boxes`.
     """
-    same = box_iou(found.boxes_xyxy, regions.boxes_xyxy) > iou
+    same = box_iou(found.boxes_xyxy, regions.boxes_xyxy) > config.nms_iou
     same &= found.labels[:, None] == regions.labels  # (boxes, regions)
     alone = ~same.any(dim=1)
     if len(found.scores):
         seconded = (same * found.scores[:, None]).amax(dim=0)
         regions = regions._replace(scores=1 - (1 - regions.scores) * (1 - seconded))
     together = Boxes(*(torch.cat([r, f[alone]]) for r, f in zip(regions, found, strict=True)))
-    best = together.scores.argsort(descending=True, stable=True)[:max_boxes]
+    best = together.scores.argsort(descending=True, stable=True)
+    best = best[together.scores[best] >= config.threshold][: config.max_boxes]
     return Boxes(*(values[best] for values in together))

@@ -8,11 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from mtl.config.unified import BoxDecodingConfig
 from mtl.models.unified.boxes import Boxes
 from mtl.models.unified.regions import join_regions, region_boxes
 
 CLASSES = {2: 0, 3: 5}
 """Of four classes of pixels, of which 0 is the background and 1 no class of boxes."""
+CONFIG = BoxDecodingConfig(nms_iou=0.4)
 
 
 def scores_of(picture: list[str], probability: float = 0.7) -> Tensor:
@@ -70,7 +72,7 @@ def test_small_regions_are_not_added_up() -> None:
 def test_a_box_that_overlaps_a_region_of_its_class_seconds_it() -> None:
     grid = found([(0, 0, 10, 9, 0.5, 1), (0, 0, 9, 10, 0.4, 1), (40, 40, 50, 50, 0.3, 1)])
     regions = found([(0, 0, 10, 10, 0.6, 1)])
-    joined = join_regions(grid, regions, 0.4, None)
+    joined = join_regions(grid, regions, CONFIG)
     assert joined.boxes_xyxy.tolist() == [[0, 0, 10, 10], [40, 40, 50, 50]]
     assert joined.scores.tolist() == pytest.approx([1 - 0.4 * 0.5, 0.3])
     assert joined.labels.tolist() == [1, 1]
@@ -78,15 +80,25 @@ def test_a_box_that_overlaps_a_region_of_its_class_seconds_it() -> None:
 
 def test_a_box_of_another_class_or_place_stays() -> None:
     grid = found([(0, 0, 10, 10, 0.9, 2), (8, 0, 18, 10, 0.8, 1)])
-    joined = join_regions(grid, found([(0, 0, 10, 10, 0.6, 1)]), 0.4, None)
+    joined = join_regions(grid, found([(0, 0, 10, 10, 0.6, 1)]), CONFIG)
     assert joined.scores.tolist() == pytest.approx([0.9, 0.8, 0.6])
     assert joined.labels.tolist() == [2, 1, 1]
 
 
 def test_only_the_best_boxes_are_kept() -> None:
     grid = found([(0, 0, 10, 10, 0.9, 1), (20, 0, 30, 10, 0.2, 1)])
-    joined = join_regions(grid, found([(40, 0, 50, 10, 0.6, 1)]), 0.4, 2)
+    joined = join_regions(
+        grid, found([(40, 0, 50, 10, 0.6, 1)]), CONFIG.model_copy(update={"max_boxes": 2})
+    )
     assert joined.scores.tolist() == pytest.approx([0.9, 0.6])
+
+
+def test_a_region_below_the_threshold_is_dropped_unless_a_box_seconds_it() -> None:
+    config = CONFIG.model_copy(update={"threshold": 0.5})
+    regions = found([(0, 0, 10, 10, 0.4, 1), (20, 0, 30, 10, 0.4, 1)])
+    joined = join_regions(found([(0, 0, 10, 10, 0.6, 1)]), regions, config)
+    assert joined.boxes_xyxy.tolist() == [[0, 0, 10, 10]]
+    assert joined.scores.tolist() == pytest.approx([1 - 0.6 * 0.4])
 
 
 @pytest.mark.parametrize("grid", [[], [(0.0, 0.0, 10.0, 10.0, 0.5, 1.0)]])
@@ -94,7 +106,7 @@ def test_only_the_best_boxes_are_kept() -> None:
 def test_either_may_have_found_nothing(
     grid: list[tuple[float, ...]], regions: list[tuple[float, ...]]
 ) -> None:
-    joined = join_regions(found(grid), found(regions), 0.4, None)
+    joined = join_regions(found(grid), found(regions), CONFIG)
     wanted = rows_of(found([*grid, *regions]))
     assert rows_of(joined) == [pytest.approx(row) for row in wanted]
 
