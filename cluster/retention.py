@@ -127,13 +127,19 @@ def _joint(words: Sequence[str]) -> UnifiedRunConfig:
     """The joint run that these words ask for.
 
     Raises:
-        ConfigError: it is of another family, or the words are wrong.
+        ConfigError: it is of another family or decoded as no other row can be, or the words are
+            wrong.
     """
     config = resolve(words, preset="unified_demo")
     if not isinstance(config, UnifiedRunConfig):
         raise ConfigError(
             f"model.family must be unified, whose tasks can be learned one after another, got "
             f"{config.model.family}; give the preset unified_demo or unified."
+        )
+    if (least := config.model.boxes.least_region) is not None:
+        raise ConfigError(
+            f"model.boxes.least_region={least} would make boxes of pixels for the joint run alone; "
+            "set model.boxes.least_region=null, so that all rows find boxes in the same way."
         )
     return config
 

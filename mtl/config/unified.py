@@ -101,7 +101,8 @@ class BoxDecodingConfig(Config):
     least_region: Annotated[Ratio, Field(gt=0)] | None = None
     """Share of the image from which on a connected region of pixels that say a class is a box too,
     where pixels and boxes were learned together and both know the class by name (aeroplane is
-    airplane); boxes of the class that overlap it by more than nms_iou second it. None: never."""
+    airplane); boxes of the class that overlap it by more than nms_iou second it, and regions do not
+    suppress each other. None: never."""
 
 
 class PoolingConfig(Config):
@@ -159,8 +160,8 @@ class UnifiedConfig(Config):
     def _check(self) -> UnifiedConfig:
         if self.boxes.least_region is not None and self.background == "merged":
             raise ValueError(
-                "boxes.least_region needs a background that is no object; set background=own, or "
-                "boxes.least_region=null"
+                "boxes.least_region needs a background that is no object; set model.background=own "
+                "or model.boxes.least_region=null"
             )
         return self
 

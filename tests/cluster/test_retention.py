@@ -71,6 +71,7 @@ def test_usage_names_the_keys_of_retention(capsys: pytest.CaptureFixture[str]) -
         (["demo"], "model.family must be unified"),
         (["loss.distillation.weight=0"], "needs train_type=all and loss.distillation.weight above"),
         (["train_type=det"], "needs train_type=all"),
+        (["model.boxes.least_region=0.01"], "set model.boxes.least_region=null, so that all rows"),
         (["retention.order=[seg, seg]"], "order must name each task once"),
         (["retention.memory_images=900"], "retention.memory_images must be at most 240"),
         (["retention.fisher_images=900"], "retention.fisher_images must be at most 240"),

@@ -61,7 +61,9 @@ def test_slots_that_learn_must_be_decoded() -> None:
 
 def test_regions_need_a_background_that_is_no_object() -> None:
     boxes = BoxDecodingConfig(least_region=0.01)
-    with pytest.raises(ValidationError, match=r"least_region needs .*; set background=own, or"):
+    with pytest.raises(
+        ValidationError, match=r"least_region needs .*; set model\.background=own or"
+    ):
         UnifiedConfig(boxes=boxes)
     assert UnifiedConfig(boxes=boxes, background="own").boxes.least_region == 0.01
 

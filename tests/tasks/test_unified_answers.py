@@ -226,5 +226,7 @@ def test_phases_that_follow_each_other_are_not_learned_together(config: UnifiedR
     names = {"det": ["a"], "seg": ["a"], "cls": ["a"]}
     assert list(learned_together(config, names)) == ["det", "seg", "cls"]
     assert list(learned_together(config, {"det": ["a"]})) == ["det"]
-    phase = config.model_copy(update={"train_type": "sequential"})
-    assert list(learned_together(phase, names)) == list(phase.validated)
+    for method in ("none", "replay"):
+        retention = config.retention.model_copy(update={"method": method})
+        changes = {"train_type": "sequential", "retention": retention}
+        assert not learned_together(config.model_copy(update=changes), names)

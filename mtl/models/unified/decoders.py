@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -54,7 +56,7 @@ def most_boxes(grid: DetectionGrid, config: BoxDecodingConfig) -> int:
     slots = 1 if config.slots == "first" else grid.num_boxes
     there = slots * grid.values.shape[-2:].numel()
     if config.least_region is not None:
-        there += int(1 / config.least_region)
+        there += math.ceil(1 / config.least_region)
     return there if config.max_boxes is None else min(there, config.max_boxes)
 
 

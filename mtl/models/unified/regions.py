@@ -29,15 +29,17 @@ def region_boxes(seg_scores: Tensor, box_classes: Mapping[int, int], least_area:
         Boxes in any order, corners at the outer edges of pixels, on the scores' device.
     """
     surest, said = seg_scores.softmax(dim=0).max(dim=0)
-    probabilities, classes = surest.double().cpu().numpy(), said.cpu().numpy()
+    probabilities, classes = surest.float().cpu().numpy(), said.cpu().numpy()
     least = least_area * classes.size
     corners, scores, labels = [np.zeros((0, 4))], [np.zeros(0)], [np.zeros(0, np.int64)]
     for pixel_class, box_class in box_classes.items():
-        where = (classes == pixel_class).astype(np.uint8)
+        where = classes == pixel_class
         if np.count_nonzero(where) < least:
             continue
-        count, regions, boxes, _ = cv2.connectedComponentsWithStats(where, connectivity=8)
-        sums = np.bincount(regions.reshape(-1), probabilities.reshape(-1), count)
+        count, regions, boxes, _ = cv2.connectedComponentsWithStats(
+            where.view(np.uint8), connectivity=8
+        )
+        sums = np.bincount(regions[where], probabilities[where], count)
         x, y, width, height, area = boxes.T
         large = (area >= least) & (np.arange(count) > 0)  # 0 is what lies outside all regions
         corners.append(np.stack([x, y, x + width, y + height], axis=1)[large])
