@@ -110,10 +110,13 @@ class FrozenUnified(Unified):
 
     rows: dict[UnifiedTaskName, Tensor]
     known: dict[UnifiedTaskName, Features]
+    whose: dict[int, UnifiedTaskName]
+    """Task of the images by the batch's id: a teacher answers images of other tasks as its own."""
 
     def features(self, images: Tensor, task: UnifiedTaskName) -> Features:
         """Features of the rows; the pixels do not matter."""
-        own, rows = self.known[task], self.rows[task]
+        owner = self.whose[id(images)]
+        own, rows = self.known[owner], self.rows[owner]
         laterals = own.laterals if self.looks_at_laterals else ()
         return Features(own.last[rows], tuple(lateral[rows] for lateral in laterals))
 
@@ -131,15 +134,23 @@ class FrozenTask(UnifiedTask):
     train: Split
     val: Split
     watchers: tuple[FrozenUnified, ...] = ()
+    asked: FrozenUnified
 
     def losses(self, model: nn.Module, batch: Batch, moment: Moment) -> TaskLosses:
         """Losses of the rows in the batch."""
         split = self.train if moment.training else self.val
+        assert isinstance(model, FrozenUnified)
         for one in (model, *self.watchers):
-            assert isinstance(one, FrozenUnified)
             one.rows = {task: batch[f"{task}_index"] for task in self.config.tasks}
-            one.known = split.features
+            one.known, one.whose = split.features, {}
+        self.asked = model
         return super().losses(model, batch, moment)
+
+    def _images(self, batch: Batch, task: UnifiedTaskName) -> Tensor:
+        images = super()._images(batch, task)
+        for one in (self.asked, *self.watchers):
+            one.whose[id(images)] = task
+        return images
 
 
 class FrozenBatches:
