@@ -45,8 +45,12 @@ def data_root() -> Path:
 
 @pytest.fixture(autouse=True)
 def threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Published-size models use two threads if cores are free, small ones one."""
+    """Published-size models use two threads if cores are free, small ones one.
+
+    Denormal numbers come back after each test: commands run in this process and flush them.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(2 if ALONE and request.node.get_closest_marker("parity") else 1)
     yield
     torch.set_num_threads(before)
+    torch.set_flush_denormal(False)
