@@ -42,7 +42,6 @@ from mtl.tasks.reported import require_watched
 from mtl.tasks.task import Metrics, Task
 from mtl.tasks.teachers import Teachers, joint_lessons
 from mtl.tasks.unified import UnifiedTask
-from mtl.tasks.unified_answers import learned_together
 from mtl.tracking.finished_model import FinishedModel, read_model, unified_classes_of_model
 
 
@@ -165,15 +164,15 @@ class UnifiedFamily:
         """
         config = self.config
         here = local_unified_index(config.data, index)
-        together = learned_together(config, index.class_names)
-        asked = [(False, Answering(config, model, here, device, together), config.learned)]
+        student = Answering(config, model, here, device, index.class_names)
+        asked = [(False, student, config.learned)]
         if config.taught:
             for task, found in self._teachers.items():
                 assert isinstance(found.config, UnifiedRunConfig)  # `read_learned` refuses others
                 data = config.data.model_copy(update={"sizes": found.config.data.sizes})
                 own = found.config.model_copy(update={"data": data})
                 teacher = found.model.to(device)
-                names = learned_together(found.config, found.unified_classes)
+                names = found.unified_classes
                 asked.append((True, Answering(own, teacher, here, device, names), (task,)))
         return [
             Answered(taught, one.answer(block))
@@ -215,9 +214,8 @@ class UnifiedFamily:
             return []
         index = local_unified_index(config.data, self._index(split))
         device = torch.device("cpu")
-        together = learned_together(config, index.class_names)
         model = read_model(run_folder).model
-        answering = Answering(config, model, index, device, together)
+        answering = Answering(config, model, index, device, index.class_names)
         pictures = []
         for task in config.learned:
             of_image = judged.get(task, {})

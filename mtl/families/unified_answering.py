@@ -21,7 +21,7 @@ from mtl.data.unified.sampler import UnifiedSampler
 from mtl.models.unified.output import UnifiedOutput
 from mtl.tasks.task import Batch
 from mtl.tasks.unified import sides_of
-from mtl.tasks.unified_answers import ClassNames, UnifiedAnswers
+from mtl.tasks.unified_answers import ClassNames, UnifiedAnswers, learned_together
 
 BLOCK = 16
 """Images that are answered at once."""
@@ -73,7 +73,7 @@ class Answering:
         model: on the device; its mode becomes eval.
         index: of the split, with places that this machine reaches.
         device: of the model.
-        together: see `UnifiedAnswers`.
+        class_names: that the model learned, by task; empty where nobody wrote them down.
     """
 
     def __init__(
@@ -82,10 +82,11 @@ class Answering:
         model: nn.Module,
         index: UnifiedIndex,
         device: torch.device,
-        together: ClassNames,
+        class_names: ClassNames,
     ) -> None:
         self._config, self._index, self._device = config, index, device
         self._model = model.eval()
+        together = learned_together(config, class_names)
         self._answers = UnifiedAnswers(config.model, index, sides_of(config), together)
 
     def answer(self, block: Block) -> Answers:

@@ -240,16 +240,14 @@ def _images(batch: Batch, task: UnifiedTaskName) -> Tensor:
 def learned_together(config: UnifiedRunConfig, class_names: ClassNames) -> ClassNames:
     """The names of those tasks whose answers one training made fit each other.
 
-    None of a sequential training, whose earlier phases may be forgotten; not with replay either, so
-    that its ways stay comparable.
+    None of a single task's training, nor of a sequential one, whose earlier phases may be
+    forgotten; not with replay either, so that its ways stay comparable.
 
     Args:
         config: that the network was trained with.
-        class_names: that it learned, by task; tasks without are left out.
+        class_names: that it learned, by task.
     """
-    if config.train_type == "sequential":
-        return {}
-    return {task: class_names[task] for task in config.tasks if task in class_names}
+    return class_names if config.train_type == "all" else {}
 
 
 def score_of(metrics: Mapping[str, float]) -> float | None:

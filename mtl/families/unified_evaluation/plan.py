@@ -31,8 +31,8 @@ class Entrant:
     """That it was trained with, but with the data of the evaluation at the size it sees."""
     tasks: tuple[UnifiedTaskName, ...]
     """That it is asked; there is data for them."""
-    together: ClassNames
-    """Names of the classes of those tasks that it learned together."""
+    class_names: ClassNames
+    """That it learned, by task; empty where nobody wrote them down."""
 
 
 class Item(NamedTuple):

@@ -23,7 +23,6 @@ from mtl.families.unified_evaluation.teachers import (
     require_students,
 )
 from mtl.families.unified_scores import wrong_count
-from mtl.tasks.unified_answers import learned_together
 from mtl.tracking.finished_model import FinishedModel, read_model
 
 SPLITS: dict[str, Split] = {"train": "train", "val": "val", "test": "test"}
@@ -136,7 +135,7 @@ class _Makers:
             model=found.model,
             config=config.model_copy(update={"data": data}),
             tasks=tuple(task for task in UNIFIED_TASKS if task in index.lengths),
-            together=learned_together(config, found.unified_classes),
+            class_names=found.unified_classes,
         )
 
 

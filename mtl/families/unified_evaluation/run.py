@@ -109,7 +109,7 @@ def opened(plan: Plan, place: int, index: UnifiedIndex, device: torch.device) ->
     """
     entrant = plan.entrants[place]
     model = entrant.model.to(device)
-    return Answering(entrant.config, model, index, device, entrant.together)
+    return Answering(entrant.config, model, index, device, entrant.class_names)
 
 
 def counted_rows(plan: Plan, kept: Kept) -> dict[UnifiedTaskName, np.ndarray]:
