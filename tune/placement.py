@@ -84,20 +84,17 @@ def place_trials(
     )
 
 
-def check_disk(free: int, parameters: int, keep: int, training: int, runs: int) -> str:
+def check_disk(free: int, need: DiskNeed) -> str:
     """Refuse a search whose checkpoints and weights do not fit; returns the arithmetic.
 
     Args:
         free: bytes on the disk of the search folder.
-        parameters: of the base run's model.
-        keep: checkpoints a run keeps.
-        training: runs of the trials at a time; checkpoints of those that ended are dropped.
-        runs: of all trials and with other seeds, each of which leaves its best weights.
+        need: of all runs of trials and with other seeds, each of which leaves its best weights;
+            checkpoints of those that ended are dropped.
 
     Raises:
         ResourceError: with the arithmetic.
     """
-    need = DiskNeed(parameters, keep, training, runs)
     told = f"{need.arithmetic} are {need.needed / GIB:.2f} GiB, {free / GIB:.1f} GiB are free"
     if need.needed > free:
         raise ResourceError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import ray
@@ -45,13 +46,9 @@ def place(
     )
     existing = next(path for path in (storage, *storage.parents) if path.exists())
     one = disk_need(base)
-    disk = check_disk(
-        shutil.disk_usage(existing).free,
-        one.parameters,
-        one.keep,
-        one.training * min(placement.concurrent, left),
-        one.runs * left,
-    )
+    training = one.training * min(placement.concurrent, left)
+    need = replace(one, training=training, runs=one.runs * left)
+    disk = check_disk(shutil.disk_usage(existing).free, need)
     have = ray.cluster_resources().get("object_store_memory", 0.0) - index_bytes(indices)
     store = check_object_store(
         have,

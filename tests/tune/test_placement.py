@@ -4,6 +4,7 @@ import pytest
 
 from mtl.config.training import ClusterConfig
 from mtl.errors import ResourceError
+from mtl.families.footprint import DiskNeed
 from tune.placement import GIB, check_disk, check_object_store, place_trials
 
 
@@ -48,9 +49,9 @@ def test_what_has_no_place_is_refused_with_the_arithmetic(
 
 
 def test_a_disk_that_is_too_small_is_refused_with_the_arithmetic() -> None:
-    assert "are free" in check_disk(10 * GIB, 1 << 20, 1, 2, 10)
+    assert "are free" in check_disk(10 * GIB, DiskNeed(1 << 20, 1, 2, 10))
     with pytest.raises(ResourceError, match=r"2 x 3 checkpoints of 3\.000 GiB"):
-        check_disk(10 * GIB, GIB // 4, 2, 2, 10)
+        check_disk(10 * GIB, DiskNeed(GIB // 4, 2, 2, 10))
 
 
 def test_batches_that_the_object_store_cannot_hold_are_refused() -> None:
