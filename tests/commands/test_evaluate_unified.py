@@ -42,6 +42,13 @@ def evaluate(place: Path, out: str, *words: str) -> int:
     return main(["evaluate", *models, "--out", str(place / out)])
 
 
+def write_boxes(root: Path, split: str) -> Path:
+    """A detection set with a box of each class in one image."""
+    entries = [box(10, (5, 5, 20, 20), category) for category in range(4)]
+    categories = [{"id": number, "name": name} for number, name in enumerate(CLASSES["det"])]
+    return write_coco(root, entries, split=split, categories=categories)
+
+
 def numbers(place: Path, out: str = "out") -> dict[str, Any]:
     content: dict[str, Any] = json.loads((place / out / "evaluation.json").read_text())
     return content
@@ -295,9 +302,7 @@ def test_splits_and_annotations_are_called_as_in_the_data_of_the_run(
 ) -> None:
     names = ("data.det_splits.test=val2017", "data.det_annotations=labels/{split}.json")
     model = str(write_unified(tmp_path / "model", 0, "data.det_root=/gone", *names))
-    entries = [box(10, (5, 5, 20, 20), category) for category in range(4)]
-    categories = [{"id": number, "name": name} for number, name in enumerate(CLASSES["det"])]
-    root = write_coco(tmp_path / "set", entries, split="val2017", categories=categories)
+    root = write_boxes(tmp_path / "set", "val2017")
     (root / "annotations").rename(root / "labels")
     (root / "labels" / "instances_val2017.json").rename(root / "labels" / "val2017.json")
     assert evaluate(tmp_path, "real", model, f"data.det_root={root}") == 0
@@ -319,9 +324,7 @@ def test_regions_are_boxes_also_where_only_boxes_are_evaluated(tmp_path: Path) -
         str(write_unified(tmp_path / name, 1, *words, classes=classes))
         for name, words in kinds.items()
     ]
-    entries = [box(10, (5, 5, 20, 20), category) for category in range(4)]
-    categories = [{"id": number, "name": name} for number, name in enumerate(CLASSES["det"])]
-    root = write_coco(tmp_path / "set", entries, split="test", categories=categories)
+    root = write_boxes(tmp_path / "set", "test")
     assert evaluate(tmp_path, "boxes", *models, f"data.det_root={root}") == 0
 
     def boxes(name: str) -> list[Any]:

@@ -142,9 +142,9 @@ def test_a_run_learns_and_writes_a_line_per_epoch_and_split(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("every", ["null", "2", "3"])
-@pytest.mark.parametrize("die_after", [1, 2])
+@pytest.mark.parametrize("die_after", [1, 2, 3])
 def test_resume_equals_uninterrupted_run(tmp_path: Path, every: str, die_after: int) -> None:
-    config = config_of(f"checkpoint.every_steps={every}")
+    config = config_of(f"checkpoint.every_steps={every}", "stages.full.epochs=3")
     whole = train(run_of(config, DiskReporter(tmp_path / "whole")), TrainingState())
 
     broken = DiskReporter(tmp_path / "broken", die_after)
